@@ -1,5 +1,6 @@
 //! The agent: one loop that owns the queue, and starts a task for each session.
 
+mod account_test;
 mod alerts;
 mod bootstrapping;
 mod calls;

@@ -50,9 +50,15 @@ async fn a_session_that_can_t_be_held_stops_at_its_stage_with_a_hint() {
         ..Setup::default()
     })
     .await;
-    let agent = Agent::start(&bench).await;
+    let mut agent = Agent::start(&bench).await;
     let (code, out, _) = ctl(&agent, &["session", "start", SERVER_ID]).await;
     assert_eq!(code, Some(1), "{out}");
+    let (_, status, _) = ctl(&agent, &["status", "--json"]).await;
+    let objects = serde_json::from_str::<Value>(&status).unwrap()["objects"].clone();
+    let line = format!(
+        "STATUS=1 account, {objects} management objects, 0 sessions running; failed last: {SERVER_ID}"
+    );
+    agent.agent.said(&line).await;
     assert!(out.contains("\n  name ") && !out.contains("\n  TCP "), "{out}");
     assert!(
         out.contains("not answered: ") && out.contains("can't connect") && out.contains("look at"),

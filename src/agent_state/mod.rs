@@ -13,8 +13,8 @@ use crate::base::crash_guard::CrashGuard;
 use crate::config::{Account, Settings};
 use crate::store::Store;
 use crate::transport::Auth;
-use crate::transport::{Client, ClientSettings, Proxies, TlsSettingsError};
-use crate::tree::Tree;
+use crate::transport::{Client, ClientSettings, Proxies, TlsSettingsError, Usage};
+use crate::tree::{Operator, Tree};
 use crate::uri::ServerId;
 use crate::uri::server::fill_text;
 
@@ -60,6 +60,15 @@ impl AgentState {
     pub fn peer(&self, server_id: &ServerId) -> Option<&Arc<Peer>> {
         self.peers.iter().find(|peer| peer.account.server_id == *server_id)
     }
+
+    /// The account that an EXEC is executed for: a server's, or the one that stands for the local operator.
+    #[must_use]
+    pub fn account_of(&self, server_id: &ServerId) -> Option<Arc<Account>> {
+        match self.peer(server_id) {
+            None if Operator::is_called(server_id) => Some(Operator::default().into_account()),
+            peer => peer.map(|peer| Arc::clone(&peer.account)),
+        }
+    }
 }
 
 /// A DM Server's account and the connections made for it.
@@ -68,6 +77,8 @@ pub struct Peer {
     pub account: Arc<Account>,
     settings: Arc<Settings>,
     surroundings: Surroundings,
+    /// The usage of its connections.
+    pub usage: Arc<Usage>,
     /// The client, made for these values of the account's templates.
     client: Mutex<Option<(Parameters, Client)>>,
 }
@@ -79,6 +90,21 @@ pub struct Surroundings {
     pub proxies: Proxies,
     /// The latest time known, seconds since 1970.
     pub time_floor: Arc<AtomicU64>,
+    /// The usage of each account's connections since the agent started.
+    pub usages: Arc<Mutex<Vec<(ServerId, Arc<Usage>)>>>,
+}
+
+impl Surroundings {
+    /// The usage of an account's connections, also of what was another one of that name before.
+    fn usage(&self, server_id: &ServerId) -> Arc<Usage> {
+        let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, usage)) = usages.iter().find(|(known, _)| known == server_id) {
+            return Arc::clone(usage);
+        }
+        let usage = Arc::<Usage>::default();
+        usages.push((server_id.clone(), Arc::clone(&usage)));
+        usage
+    }
 }
 
 impl std::fmt::Debug for Peer {
@@ -91,7 +117,8 @@ impl Peer {
     /// Prepares an account; its TLS configuration is made when first needed, and kept for resumption.
     #[must_use]
     pub fn new(account: Arc<Account>, settings: Arc<Settings>, surroundings: Surroundings) -> Self {
-        Self { account, settings, surroundings, client: Mutex::default() }
+        let usage = surroundings.usage(&account.server_id);
+        Self { account, settings, surroundings, usage, client: Mutex::default() }
     }
 
     /// Whether this peer was made for the same account under the same settings.
@@ -112,8 +139,19 @@ impl Peer {
         {
             return Ok(client.clone());
         }
+        let client = self.new_client(parameters)?;
+        *kept = Some((parameters.clone(), client.clone()));
+        Ok(client)
+    }
+
+    /// A client of the account that knows nothing of what came before: it resumes no TLS session, and waits to be asked
+    /// for credentials.
+    ///
+    /// # Errors
+    /// A certificate or key of the account can't be used.
+    pub fn new_client(&self, parameters: &Parameters) -> Result<Client, TlsSettingsError> {
         let account = &self.account;
-        let client = Client::new(ClientSettings {
+        Client::new(ClientSettings {
             ca_pem: account.tls.ca_pem.clone(),
             ca_file: account.tls.ca_file.clone(),
             repository_ca_pem: account.tls.repository_ca_pem.clone(),
@@ -123,9 +161,8 @@ impl Peer {
             allow_http: self.settings.session.allow_http,
             proxies: self.surroundings.proxies.clone(),
             time_floor: Arc::clone(&self.surroundings.time_floor),
-        })?;
-        *kept = Some((parameters.clone(), client.clone()));
-        Ok(client)
+            usage: Arc::clone(&self.usage),
+        })
     }
 }
 

@@ -27,6 +27,25 @@ pub enum ConnectionType {
     Wireline = 3,
 }
 
+impl ConnectionType {
+    /// The words for the types, by their numbers.
+    const NAMES: [&str; 4] = ["any", "mobile", "wireless", "wireline"];
+
+    /// The word for the type.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+
+    /// The type that a word stands for.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::AnyAvailable, Self::Mobile, Self::Wireless, Self::Wireline]
+            .into_iter()
+            .find(|kind| kind.name() == word)
+    }
+}
+
 /// The interface that a session's sockets are bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {

@@ -148,6 +148,7 @@ pub(crate) async fn run(
         allow_http: settings.session.allow_http,
         proxies: surroundings.proxies.clone(),
         time_floor: Arc::clone(&surroundings.time_floor),
+        ..ClientSettings::default()
     })?;
     let mut asking = Asking { agent_state, parameters, connection: client.connection(Binding::Any) };
     log::info!(

@@ -6,7 +6,6 @@
 
 use super::context::{CommandContext, CommandResult, client_uri, expand, unless_stopped};
 use super::status::{CommandError, Done};
-use crate::base::stopped;
 use crate::tree::Rights;
 use crate::uri::client::Fields;
 
@@ -23,22 +22,7 @@ pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>)
     let node = unless_stopped(&context.stopping, context.allowance.search(&uri, search)).await?;
     let mut invocation = context.tree.invocation(&node, context.principal.account.profile)?;
     invocation.report_to = server_uri.map(|uri| uri.to_string());
-    let at_once = invocation.report_to.is_some() || invocation.always_told;
-    // What can't be told waits, too.
-    let earliest = context.execs.exec_slots().earliest();
-    let waits =
-        invocation.may_be_vetoed() || !matches!(context.tree.closed(&invocation, earliest).await, Ok(None));
-    if invocation.after_session || waits {
-        context.execs.postpone(&context.principal.account.server_id, invocation).await?;
-        return Ok(Done::accepted());
-    }
-    let mut execution = context.execs.begin(context.tree, &context.principal, invocation).await?;
-    tokio::select! {
-        () = std::future::ready(()), if at_once => {}
-        finished = execution.end(), if !at_once => return Ok(Done::of_program(context.execs.ended(execution, finished))),
-        () = tokio::time::sleep(context.settings.exec.sync_limit) => {}
-        () = stopped(&mut context.stopping) => {}
-    }
-    context.execs.outlives(execution).await;
-    Ok(Done::accepted())
+    let CommandContext { execs, tree, principal, settings, stopping, .. } = context;
+    let code = execs.command(tree, principal, invocation, settings.exec.sync_limit, stopping).await?;
+    Ok(code.map_or_else(Done::accepted, Done::of_program))
 }

@@ -7,7 +7,7 @@ use super::status::{CommandError, Done};
 use crate::mo::ManagementObject;
 use crate::package::is_media_type;
 use crate::repository::{self, media};
-use crate::tree::{Data, NodeRef, TreeError};
+use crate::tree::{Data, Document, NodeRef};
 use crate::uri::client::Fields;
 
 pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
@@ -57,19 +57,10 @@ async fn replace(
     fetched: &repository::Fetched,
     context: &CommandContext<'_>,
 ) -> Result<(), CommandError> {
-    let invalid = |why: String| TreeError::Invalid { node: node.client_uri(), why };
     let data = if media::is_serialisation(&fetched.content_type) {
         let reading = async { Ok(fetched.documents(Some(node), context.tree, &context.principal).await?) };
-        let mut documents = unless_stopped(&context.stopping, reading).await?;
-        let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
-            return Err(invalid("the retrieved document is of several management objects".to_owned()).into());
-        };
-        if let Some(moid) = &document.moid
-            && !node.object.answers_to(moid)
-        {
-            return Err(invalid(format!("the retrieved document is of {moid:?}")).into());
-        }
-        Data::Json(document.data_of(node))
+        let documents = unless_stopped(&context.stopping, reading).await?;
+        Data::Json(Document::only(documents, node)?)
     } else if leaf_types.iter().any(|own| is_media_type(&fetched.content_type, own)) {
         Data::raw(node, &fetched.body)?
     } else {

@@ -21,6 +21,8 @@ pub struct Report {
     more: BTreeMap<u16, u32>,
     /// Whether an operator can do something about some of these.
     problems: bool,
+    /// Why the last command failed, if it did and has a line.
+    why: Option<String>,
 }
 
 /// The server and the session that commands are of.
@@ -41,6 +43,7 @@ impl Report {
         problem: Option<&CommandError>,
         Whose { server_id, session_id }: Whose<'_>,
     ) {
+        self.why = None;
         if self.lines == MOST_LINES {
             *self.more.entry(code).or_default() += 1;
             self.problems |= is_ours(code);
@@ -68,12 +71,18 @@ impl Report {
             return;
         }
         let level = if is_ours(code) { log::Level::Warn } else { log::Level::Info };
-        let why = problem.map_or_else(String::new, |problem| format!(": {problem}"));
+        self.why = problem.map(ToString::to_string);
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         log::log!(
             level, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
             OMADM_CLIENT_URI = target, OMADM_STATUS = code;
             "{server_id}: {what}: {code}{why}"
         );
+    }
+
+    /// Takes the reason why the last command failed.
+    pub fn take_why(&mut self) -> Option<String> {
+        self.why.take()
     }
 
     /// Ends the report of a package: logs how many commands had no line, if there were any. Another one may follow.

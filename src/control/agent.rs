@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value as Json, json};
 
 use super::client::{AskError, Client};
+use super::hint;
 use super::terminal::Terminal;
 
 /// Says why the agent did not do it; returns that it did not.
@@ -17,13 +18,18 @@ pub(super) fn told<O: Write, E: Write>(
         let name = match error {
             AskError::NoBus(_) => "NoBus",
             AskError::NoAgent => "NoAgent",
-            AskError::Denied => "AccessDenied",
+            AskError::Denied(_) => "AccessDenied",
             AskError::Late => "Late",
             AskError::Refused { name, .. } => name,
         };
         writeln!(terminal.out, "{}", json!({ "error": name, "why": error.to_string() }))?;
     }
     terminal.complain(&error.to_string())?;
+    if let (AskError::Refused { why, .. }, false) = (error, as_json)
+        && let Some(hint) = hint::of_command(why)
+    {
+        terminal.complain(&format!("look at {hint}"))?;
+    }
     Ok(false)
 }
 

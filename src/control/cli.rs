@@ -8,6 +8,7 @@ use lexopt::Arg;
 use serde_json::{Value as Json, json};
 
 use super::help::{About, COMMANDS, help};
+use crate::bearer::ConnectionType;
 use crate::cli::{Stop, value};
 
 /// The path where what the page of the mapping language says of keys is installed.
@@ -47,8 +48,20 @@ pub(super) enum Command {
     AlertList,
     /// Say which accounts there are.
     AccountList,
+    /// Test the way to an account's server.
+    AccountTest { server: String },
     /// Print what is at a ClientURI.
     Get { client_uri: String },
+    /// Show nodes, each with its value or why it has none.
+    Tree { client_uri: String },
+    /// Write a node, or check whether it could be.
+    Set { client_uri: String, value: String, is_dry: bool },
+    /// Execute a node, or say what would come of that; perhaps wait for its end.
+    Exec { client_uri: String, is_dry: bool, waits: bool },
+    /// Notify an agent.
+    Notify(Notify),
+    /// Make a support bundle, in this folder.
+    Report { folder: Option<PathBuf> },
     /// Have the agent do something: one of its methods, the types of its arguments, and these.
     Order { method: &'static str, kinds: &'static str, arguments: Json },
     /// Say all that is wrong with a configuration: of one file, or the installed one.
@@ -57,12 +70,25 @@ pub(super) enum Command {
     Explain { page: PathBuf, key: String },
 }
 
+/// A notification to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notify {
+    pub(super) host: String,
+    pub(super) server_id: String,
+    pub(super) secret_file: PathBuf,
+    pub(super) request_mos: bool,
+    pub(super) preferred: Vec<ConnectionType>,
+    /// The number of the notification; none: one of the time.
+    pub(super) id: Option<u16>,
+}
+
 /// All arguments, before it is known what they mean.
 #[derive(Default)]
 struct Arguments {
     json: bool,
     is_help: bool,
-    reads: bool,
+    /// The options without a text.
+    flags: Vec<String>,
     sysroot: Option<PathBuf>,
     page: Option<PathBuf>,
     /// The texts of other options, by their names.
@@ -77,12 +103,14 @@ impl Arguments {
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("json") => read.json = true,
-                Arg::Long("read") => read.reads = true,
                 Arg::Long("sysroot") => read.sysroot = Some(value(&mut parser, "sysroot")?),
                 Arg::Long("page") => read.page = Some(value(&mut parser, "page")?),
                 Arg::Short('h') | Arg::Long("help") => read.is_help = true,
                 Arg::Short('V') | Arg::Long("version") => return Err(Stop::Version),
                 Arg::Value(word) => read.words.push(word),
+                Arg::Long(name) if COMMANDS.iter().any(|about| about.has_flag(name)) => {
+                    read.flags.push(name.to_owned());
+                }
                 Arg::Long(name) if COMMANDS.iter().any(|about| about.has_option(name)) => {
                     let name = name.to_owned();
                     let text = parser.value()?;
@@ -92,6 +120,10 @@ impl Arguments {
             }
         }
         Ok(read)
+    }
+
+    fn has_flag(&self, name: &str) -> bool {
+        self.flags.iter().any(|flag| flag == name)
     }
 
     /// The command that is meant, and the arguments after its words.
@@ -139,14 +171,39 @@ impl Omadmctl {
         let order = |method, kinds, arguments| Command::Order { method, kinds, arguments };
         let root = || read.sysroot.clone().unwrap_or_else(|| "/".into());
         let mut one = || rest.pop().unwrap_or_default();
+        let is_dry = read.has_flag("dry-run");
         let command = match about.words {
             "status" => Command::Status { server: texts.first().cloned() },
             "session start" => Command::SessionStart { server: first() },
             "session list" => Command::SessionList,
             "get" => Command::Get { client_uri: first() },
+            "tree" => Command::Tree { client_uri: first() },
+            "set" => {
+                let value = texts.get(1).cloned().unwrap_or_default();
+                Command::Set { client_uri: first(), value, is_dry }
+            }
+            "notify" => {
+                let wrong = |what: &str| Stop::Wrong(format!("notify: {what}"));
+                let words = text("prefer");
+                let words = words.split(',').filter(|word| !word.is_empty());
+                let preferred: Option<Vec<_>> = words.map(ConnectionType::named).collect();
+                let id = Some(text("id")).filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
+                Command::Notify(Notify {
+                    host: first(),
+                    server_id: text("server-id"),
+                    secret_file: text("secret-file").into(),
+                    request_mos: read.has_flag("request-mos"),
+                    preferred: preferred
+                        .ok_or_else(|| wrong("--prefer: expected any of mobile, wireless, wireline, any"))?,
+                    id: id.map_err(|_| wrong("--id: expected a number up to 65535"))?,
+                })
+            }
+            "report" => Command::Report { folder: rest.pop() },
+            "exec" => Command::Exec { client_uri: first(), is_dry, waits: read.has_flag("wait") },
             "alert list" => Command::AlertList,
             "alert drop" => order("DropAlerts", "s", json!([first()])),
             "account list" => Command::AccountList,
+            "account test" => Command::AccountTest { server: first() },
             "config-request" => order("RequestConfiguration", "ss", json!([first(), "User"])),
             "reload" => order("Reload", "", json!([])),
             "alert raise" => {
@@ -157,7 +214,7 @@ impl Omadmctl {
             "config check" => Command::ConfigCheck { file: rest.pop() },
             "ddf show" => Command::DdfShow { files: rest },
             "ddf check" => Command::DdfCheck { files: rest },
-            "mo check" => Command::MoCheck { sysroot: read.reads.then(root), folders: rest },
+            "mo check" => Command::MoCheck { sysroot: read.has_flag("read").then(root), folders: rest },
             "mo ddf" => Command::MoDdf { folder: one() },
             "mo new" => Command::MoNew { file: one() },
             "mo read" => Command::MoRead { sysroot: root(), folders: rest },
@@ -170,20 +227,29 @@ impl Omadmctl {
 impl About {
     /// Checks that the arguments are the command's.
     fn check(&self, read: &Arguments, rest: &[PathBuf]) -> Result<(), String> {
-        let given =
-            [("read", read.reads), ("sysroot", read.sysroot.is_some()), ("page", read.page.is_some())];
-        let texts = read.texts.iter().map(|(name, _)| name.as_str());
+        let given = [("sysroot", read.sysroot.is_some()), ("page", read.page.is_some())];
+        let texts = read.texts.iter().map(|(name, _)| name).chain(&read.flags).map(String::as_str);
         let options = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).chain(texts);
         for option in options {
             if !self.has_option(option) {
                 return Err(format!("has no option --{option}"));
             }
         }
-        if self.words == "mo check" && read.sysroot.is_some() && !read.reads {
+        for needed in self.required() {
+            if !read.texts.iter().any(|(name, text)| name == needed && !text.is_empty()) {
+                return Err(format!("expected --{needed}"));
+            }
+        }
+        if self.words == "mo check" && read.sysroot.is_some() && !read.has_flag("read") {
             return Err("--sysroot is for --read".to_owned());
         }
+        if read.has_flag("wait") && read.has_flag("dry-run") {
+            return Err("a dry run has nothing to wait for".to_owned());
+        }
         let (least, most) = self.takes();
-        if rest.len() < least || rest.iter().any(|path| path.as_os_str().is_empty()) {
+        // A value may be empty.
+        let named = if self.words == "set" { rest.get(..1).unwrap_or_default() } else { rest };
+        if rest.len() < least || named.iter().any(|path| path.as_os_str().is_empty()) {
             return Err(format!("expected {}", self.arguments));
         }
         match rest.len() > most {
@@ -224,7 +290,10 @@ mod tests {
         for about in &COMMANDS {
             let words: Vec<&str> = about.words.split(' ').collect();
             let (least, most) = about.takes();
-            assert!(parse(&[&words[..], &vec!["a"; least][..]].concat()).is_ok(), "{}", about.words);
+            let needed: Vec<String> = about.required().map(|name| format!("--{name}=a")).collect();
+            let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
+            let sound = parse(&[&words[..], &needed, &vec!["a"; least][..]].concat());
+            assert!(sound.is_ok(), "{}: {sound:?}", about.words);
             if most < usize::MAX {
                 is_wrong(&[&words[..], &vec!["a"; most + 1][..]].concat());
             }
@@ -267,6 +336,42 @@ mod tests {
         let arguments = json!(["com.acme.door", "", "", "minor", "", "{}"]);
         assert_eq!(raised, Command::Order { method: "RaiseAlert", kinds: "ssssss", arguments });
         assert_eq!(command(&["config", "check"]), Command::ConfigCheck { file: None });
+        let set = |value: &str, is_dry| Command::Set {
+            client_uri: "urn:m//A".to_owned(),
+            value: value.to_owned(),
+            is_dry,
+        };
+        assert_eq!(command(&["set", "urn:m//A", ""]), set("", false));
+        assert_eq!(command(&["set", "--dry-run", "--", "urn:m//A", "-5"]), set("-5", true));
+        is_wrong(&["set", "", "5"]);
+        is_wrong(&["get", "urn:m//A", "--dry-run"]);
+        let exec = Command::Exec { client_uri: "urn:m//A".to_owned(), is_dry: false, waits: true };
+        assert_eq!(command(&["exec", "urn:m//A", "--wait"]), exec);
+        is_wrong(&["exec", "urn:m//A", "--wait", "--dry-run"]);
+        let notify = [
+            "notify",
+            "gw",
+            "--server-id",
+            "acme",
+            "--secret-file",
+            "f",
+            "--prefer",
+            "mobile,any",
+            "--id",
+            "7",
+        ];
+        let expected = Notify {
+            host: "gw".to_owned(),
+            server_id: "acme".to_owned(),
+            secret_file: "f".into(),
+            request_mos: false,
+            preferred: vec![ConnectionType::Mobile, ConnectionType::AnyAvailable],
+            id: Some(7),
+        };
+        assert_eq!(command(&notify), Command::Notify(expected));
+        is_wrong(&notify[..4]);
+        is_wrong(&[&notify[..6], &["--prefer", "pigeon"]].concat());
+        is_wrong(&[&notify[..6], &["--id", "65536"]].concat());
         is_wrong(&["status", "--mark", "minor"]);
         is_wrong(&["reload", "now"]);
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
+use zbus::message::Type;
 use zbus::wire::Structure;
-use zbus::{Connection, Message};
+use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use crate::backend::bus::{self, to_json};
 use crate::service::{AGENT, NAME, PATH, Values};
@@ -15,6 +16,8 @@ use crate::service::{AGENT, NAME, PATH, Values};
 const CONNECTING: Duration = Duration::from_secs(10);
 /// How long the agent may take to answer.
 const ANSWERING: Duration = Duration::from_secs(80);
+/// How long it may take to answer that a change is made: programs make it.
+const CHANGING: Duration = Duration::from_secs(600);
 
 /// Why the agent did not answer, or did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +30,9 @@ pub(super) enum AskError {
     NoAgent,
     /// The bus lets the caller ask for nothing.
     #[error(
-        "the message bus lets only root and members of the group omadm-admin ask that: `adduser NAME omadm-admin`, \
-         then log in again"
+        "the message bus lets only root and members of {0} ask that: `adduser NAME GROUP`, then log in again"
     )]
-    Denied,
+    Denied(&'static str),
     /// The agent does not answer.
     #[error("the agent does not answer: `journalctl -u omadmd`")]
     Late,
@@ -93,6 +95,21 @@ impl Client {
         serde_json::from_str(text).map_err(odd)
     }
 
+    /// The agent's signals from now on; with `about`, those that begin with it.
+    ///
+    /// # Errors
+    /// [`AskError::NoBus`]
+    pub(super) async fn signals(&self, about: Option<&str>) -> Result<MessageStream, AskError> {
+        let listening = async {
+            let mut rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME).interface(AGENT);
+            if let Some(about) = about {
+                rule = rule.add_arg(about);
+            }
+            MessageStream::for_match_rule(rule.build()?.into_owned(), &self.connection, None).await
+        };
+        listening.await.map_err(|error: zbus::Error| AskError::NoBus(error.to_string()))
+    }
+
     pub(super) async fn call(
         &self,
         method: &str,
@@ -107,9 +124,15 @@ impl Client {
                 None => connection.call_method(Some(NAME), PATH, Some(AGENT), method, &()).await,
             }
         };
-        match timeout(ANSWERING, call).await {
+        let patience = if matches!(method, "Set" | "Exec") { CHANGING } else { ANSWERING };
+        match timeout(patience, call).await {
             Ok(Ok(reply)) => Ok(values(&reply)),
-            Ok(Err(error)) => Err(refused(&error)),
+            Ok(Err(error)) => Err(match refused(&error) {
+                AskError::Denied(_) if matches!(method, "RaiseAlert" | "RequestConfiguration") => {
+                    AskError::Denied("the groups omadm-admin and omadm-app")
+                }
+                error => error,
+            }),
             Err(_) => Err(AskError::Late),
         }
     }
@@ -133,7 +156,7 @@ fn refused(error: &zbus::Error) -> AskError {
     };
     match name.rsplit('.').next().unwrap_or_default() {
         "ServiceUnknown" | "NameHasNoOwner" => AskError::NoAgent,
-        "AccessDenied" => AskError::Denied,
+        "AccessDenied" => AskError::Denied("the group omadm-admin"),
         "NoReply" => AskError::Late,
         last => AskError::Refused { name: last.to_owned(), why },
     }

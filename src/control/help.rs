@@ -13,7 +13,7 @@ pub(super) struct About {
 }
 
 /// All commands: those that ask the agent first.
-pub(super) const COMMANDS: [About; 18] = [
+pub(super) const COMMANDS: [About; 24] = [
     About {
         words: "status",
         arguments: "[SERVER]",
@@ -32,6 +32,24 @@ pub(super) const COMMANDS: [About; 18] = [
         arguments: "URI",
         does: "Print what is at a ClientURI, as the local operator",
         more: GETTING,
+    },
+    About {
+        words: "tree",
+        arguments: "[URI]",
+        does: "Show nodes as a tree, each with its value or why it has none",
+        more: OUTLINING,
+    },
+    About {
+        words: "set",
+        arguments: "[--dry-run] URI VALUE",
+        does: "Write a node, as the local operator",
+        more: SETTING,
+    },
+    About {
+        words: "exec",
+        arguments: "[--dry-run] [--wait] URI",
+        does: "Execute a node, as the local operator",
+        more: EXECUTING,
     },
     About {
         words: "alert raise",
@@ -58,6 +76,12 @@ pub(super) const COMMANDS: [About; 18] = [
         more: ASKING,
     },
     About {
+        words: "account test",
+        arguments: "SERVER",
+        does: "Test the way to an account's server, stage by stage, without a session",
+        more: TESTING,
+    },
+    About {
         words: "config-request",
         arguments: "MOID",
         does: "Fetch the configuration of an object from where a server's DEFAULT said",
@@ -74,6 +98,18 @@ pub(super) const COMMANDS: [About; 18] = [
         arguments: "",
         does: "Read settings, accounts and management objects again, and say what is wrong with them",
         more: RELOADING,
+    },
+    About {
+        words: "notify",
+        arguments: "--server-id ID --secret-file FILE [--request-mos] [--prefer TYPES] [--id NUMBER] HOST",
+        does: "Notify an agent, as its server would",
+        more: NOTIFYING,
+    },
+    About {
+        words: "report",
+        arguments: "[DIR]",
+        does: "Collect what somebody needs who is to help, without secrets",
+        more: REPORTING,
     },
     About {
         words: "ddf show",
@@ -123,12 +159,14 @@ const ASKING: &str = "\
 Asks the running agent, by D-Bus: for root and members of the group omadm-admin.";
 
 const STATUS: &str = "\
-SERVER is an account's server-id; without it, all are shown. Asks the running agent, by D-Bus: for root and members of
-the group omadm-admin.
+SERVER is an account's server-id; without it, all are shown. Exits with 0 when the agent has answered, whatever it says.
+Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 
-`--json` is an object: `version` (of this shape), `agent`, `deviceId`, `objects`, `execs`, `clock`, `configuration`,
-`sessions`, `pendingAlerts`, and `servers`, by their ids: as the property Servers that docs/dbus.md describes, and
-`uri`, `name`, `firstContact`, `lastEnded`. Times are seconds since 1970; null is not known.
+`--json` is an object: `version` (of this shape), `agent`, `deviceId`, `link` (what carries a session that prefers no
+other: `interface`, `type`, `metered`, `roaming`), `store` (where the agent's state is: `path`, `free` bytes,
+`writable`), `objects`, `execs`, `clock`, `configuration`, `sessions`, `pendingAlerts`, and `servers`, by their ids: as
+the property Servers that docs/dbus.md describes, and `uri`, `name`, `firstContact`, `lastEnded`. Times are seconds
+since 1970; null is not known.
 
 Examples:
   omadmctl status
@@ -145,13 +183,48 @@ Example:
   omadmctl session start acme";
 
 const GETTING: &str = "\
-URI is a ClientURI. A leaf is printed as it is, anything else as JSON; `?level=1` at its end shows no more than what is
+URI is a ClientURI. A leaf is printed as it is, anything else as JSON; `?lv=1` at its end shows no more than what is
 right below. Nobody is shown secrets, nor what the description lets nobody read. Asks the running agent, by D-Bus: for
 root and members of the group omadm-admin.
 
 Examples:
   omadmctl get urn:oma:mo:oma-dm-devinfo:1.2//DevID
   omadmctl get urn:oma:mo:oma-dm-dmacc:2.0/*/";
+
+const OUTLINING: &str = "\
+URI is a ClientURI; `?lv=1` at its end shows no more than what is right below. Without it, all instances are shown.
+Of a node without a value, the reason is told: a source that fails, a value that nobody has set, a list that is empty.
+Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
+
+`--json` is an object: `version` (of this shape) and `nodes`, in the order of the description, each with its `uri`, and
+`value` or `why`; `node` is true for one that others are in.
+
+Examples:
+  omadmctl tree urn:oma:mo:oma-dm-devinfo:1.2//
+  omadmctl tree 'urn:oma:mo:oma-dm-dmacc:2.0/*/?lv=1'";
+
+const SETTING: &str = "\
+URI is a ClientURI. VALUE is a leaf's value as text, or a document as `omadmctl get` prints it of other nodes, which
+replaces all that is in them. `--` stands before a VALUE that begins with a dash. It is checked and done as if a server
+had sent it: all of it, or nothing. `--dry-run` checks all that can be known beforehand, and does nothing. Asks the
+running agent, by D-Bus: for root; a dry run for members of the group omadm-admin as well.
+
+Examples:
+  sudo omadmctl set urn:oma:mo:oma-dm-devdetail:1.1//Ext/Contact 'ops@acme.example'
+  omadmctl set --dry-run urn:x-acme:mo:board:1.0//Fan/Speed -- 40";
+
+const EXECUTING: &str = "\
+URI is a ClientURI. It is done as if a server had sent it: in its window, with the consent of the machine's programs.
+Prints the status that a server would be told. 202 is for what goes on: with `--wait`, its end is waited for, else the
+signal ExecFinished tells it, and `omadmctl status` whether it still runs. `--dry-run` says what would be asked and
+waited for, and does nothing. Exits with 1 where the status is none of success. Asks the running agent, by D-Bus: for
+root; a dry run for members of the group omadm-admin as well.
+
+`--json` is an object: `version` (of this shape), `node`, `status`, `what`.
+
+Examples:
+  sudo omadmctl exec --wait urn:oma:mo:oma-fumo:1.0/1/Update
+  omadmctl exec --dry-run urn:oma:mo:oma-lawmo:1.0//Operations/FactoryReset";
 
 const RAISING: &str = "\
 TYPE is a URN or a reversed domain name. Without `--source`, a ClientURI, all servers hear of it, else those that may
@@ -161,6 +234,20 @@ groups omadm-admin and omadm-app.
 
 Example:
   omadmctl alert raise --mark warning --data '{\"door\":\"open\"}' com.acme.cabinet";
+
+const TESTING: &str = "\
+SERVER is an account's server-id. Prints each stage as far as it was reached: the name, TCP, TLS and how long the
+server's certificate is valid, authentication, HTTP; where it fails, a last line says where to look. What is sent is one
+HEAD of the account's address, with its credentials if the server asks for them: no package, so nothing is executed or
+told. A server that knows no HEAD may answer 404, 405 or 501, and be well. Exits with 1 where it is not reached, or
+refuses. Asks the running agent, by D-Bus: for root and members of the group omadm-admin. A file that is no account yet:
+`omadmctl config check` says why.
+
+`--json` is an object: `version` (of this shape), `server`, `stages` (each with `stage` and `what`), `ok`, and `why`
+where that is false.
+
+Example:
+  omadmctl account test acme";
 
 const REQUESTING: &str = "\
 MOID is a management object's. Prints the ClientURIs of what was made. Asks the running agent, by D-Bus: for root and
@@ -178,6 +265,31 @@ const RELOADING: &str = "\
 Returns when the files have taken effect. Exits with 1 and prints all problems, one a line, if there are any: what is
 sound has taken effect even then. `systemctl reload omadmd` does this. Asks the running agent, by D-Bus: for root and
 members of the group omadm-admin.";
+
+const NOTIFYING: &str = "\
+HOST is the gateway's name or address, with `:PORT` if that is not 2948. ID is the server-id of an account there, FILE
+holds its notification's secret. Sends a notification of the draft profile by UDP, and needs no agent here. TYPES are
+connection types that the session should come by, the best one first, with commas: mobile, wireless, wireline, any; any
+is the last. `--request-mos` asks for the list of management objects. NUMBER is the notification's; by itself it is
+another one each second, as a copy of one that was there is dropped. Nothing answers a notification: the journal of the
+gateway says what came of it.
+
+`--json` is an object: `version` (of this shape), `to`, `id`, `bytes`.
+
+Example:
+  omadmctl notify gw7.acme.example --server-id acme --secret-file acme.notify --prefer mobile,any";
+
+const REPORTING: &str = "\
+DIR is the folder that it is made in, /tmp if none is said. Prints the path of a tar.gz that only root reads: status,
+tree, configuration, journal, network, clock. Secrets are masked: values of keys that are called so, what stands before
+the @ of addresses; files that keys ending in -file name are not read. Look into it before you hand it on: a journal may
+say anything. What executable files in /usr/lib/omadm/report.d and /etc/omadm/report.d print is added; they must be
+root's. For root. The agent need not run.
+
+`--json` is an object: `version` (of this shape) and `path`.
+
+Example:
+  sudo omadmctl report";
 
 const NOTATION: &str = "\
 FILE is a DDF, or `-` for the standard input.
@@ -255,11 +367,15 @@ impl About {
     /// How many arguments there may be: at least, and at most.
     pub(super) fn takes(&self) -> (usize, usize) {
         let (mut least, mut most, mut depth) = (0, 0, 0_usize);
+        let mut is_text = false;
         for word in self.arguments.split(' ').filter(|word| !word.is_empty()) {
             let opened = word.matches('[').count();
-            if depth == 0 && opened == 0 {
+            let is_option = word.starts_with("--");
+            if depth == 0 && opened == 0 && !is_option && !is_text {
                 (least, most) = (least + 1, most + 1);
             }
+            // The text of an option that must be there.
+            is_text = is_option && depth == 0;
             // What is no option is an argument that may be left out.
             if depth == 0 && opened > 0 && !word.contains("--") {
                 most += 1;
@@ -272,9 +388,20 @@ impl About {
         (least, most)
     }
 
+    /// The options that must be there: each takes a text.
+    pub(super) fn required(&self) -> impl Iterator<Item = &'static str> {
+        self.arguments.split(' ').filter_map(|word| word.strip_prefix("--"))
+    }
+
     /// Whether the command has an option of this name.
     pub(super) fn has_option(&self, name: &str) -> bool {
         self.arguments.split([' ', '[', ']']).any(|word| word.strip_prefix("--") == Some(name))
+    }
+
+    /// Whether the command has an option of this name that takes no text.
+    pub(super) fn has_flag(&self, name: &str) -> bool {
+        let takes_none = |rest: &str| rest.starts_with(']') || rest.starts_with(" [");
+        self.arguments.split("--").any(|option| option.strip_prefix(name).is_some_and(takes_none))
     }
 
     pub(super) fn help(&self) -> String {

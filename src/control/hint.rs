@@ -1,7 +1,15 @@
 //! Hints: where to look, by what the agent says of a session that failed.
 
+/// The privileged helper, without which what needs root does not work.
+const HELPER: (&str, &str) = ("omadm-exec", "the privileged helper: `systemctl status omadm-exec.socket`");
+
 /// A part of what is said, and what to look at then. The first that fits counts.
-const HINTS: [(&str, &str); 14] = [
+const HINTS: [(&str, &str); 17] = [
+    HELPER,
+    (
+        "the proxy",
+        "the proxy of omadmd.service: `systemctl show -p Environment omadmd`, or HTTPS_PROXY in a drop-in",
+    ),
     ("can't be resolved", "the name: `resolvectl query HOST`; server-uri in the account"),
     ("resolving the name", "the name server: `resolvectl status`"),
     ("expired", "the certificate is over, or this machine's clock is wrong: `timedatectl`"),
@@ -13,6 +21,7 @@ const HINTS: [(&str, &str); 14] = [
     ("no trusted root", "the package ca-certificates, or tls.ca-file in the account"),
     ("the server ended TLS", "auth in the account: does the server want a client certificate? its log says"),
     ("tls: ", "the port in server-uri: is it one of TLS 1.2 or 1.3? `openssl s_client -connect HOST:443`"),
+    ("unreachable", "the link: `ip route`, `ip address`"),
     ("can't connect", "the server, its port in server-uri, the link, a firewall: `curl -v` the address"),
     ("is not answered", "the link, a firewall that swallows packets: `curl -v` the address"),
     ("authentication", "auth in the account: the user, the password's file"),
@@ -24,4 +33,9 @@ const HINTS: [(&str, &str); 14] = [
 /// Where to look; none where nothing is known of such a failure.
 pub(super) fn of_failure(why: &str) -> Option<&'static str> {
     HINTS.iter().find(|(part, _)| why.contains(part)).map(|(_, hint)| *hint)
+}
+
+/// Where to look, by what is said of a command.
+pub(super) fn of_command(what: &str) -> Option<&'static str> {
+    Some(HELPER).filter(|(part, _)| what.contains(part)).map(|(_, hint)| hint)
 }

@@ -13,6 +13,7 @@ mod cli;
 mod client;
 mod config;
 mod ddf;
+mod exec;
 mod explain;
 mod findings;
 mod folder;
@@ -20,11 +21,16 @@ mod help;
 mod hint;
 mod marks;
 mod mo;
+mod notify;
 mod reading;
+mod report;
 mod session;
 mod status;
 mod table;
 mod terminal;
+mod tree;
+
+use serde_json::json;
 
 use cli::{Command, Omadmctl};
 use terminal::Terminal;
@@ -61,7 +67,18 @@ pub fn omadmctl() -> ExitCode {
         Command::SessionList => status::sessions(as_json, &mut terminal),
         Command::AlertList => agent::alerts(as_json, &mut terminal),
         Command::AccountList => status::accounts(as_json, &mut terminal),
+        Command::AccountTest { server } => session::test(server, as_json, &mut terminal),
         Command::Get { client_uri } => agent::get(client_uri, as_json, &mut terminal),
+        Command::Tree { client_uri } => tree::show(client_uri, as_json, &mut terminal),
+        Command::Set { client_uri, value, is_dry } => {
+            let order = ("ssb", json!([client_uri, value, is_dry]));
+            agent::order("Set", order, as_json, &mut terminal)
+        }
+        Command::Exec { client_uri, is_dry, waits } => {
+            exec::run(client_uri, *is_dry, *waits, as_json, &mut terminal)
+        }
+        Command::Notify(what) => notify::send(what, as_json, &mut terminal),
+        Command::Report { folder } => report::make(folder.as_deref(), as_json, &mut terminal),
         Command::Order { method, kinds, arguments } => {
             agent::order(method, (kinds, arguments.clone()), as_json, &mut terminal)
         }

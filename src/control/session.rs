@@ -8,15 +8,13 @@ use std::time::Duration;
 use futures_core::Stream as _;
 use serde_json::{Value as Json, json};
 use tokio::time::timeout;
-use zbus::message::Type;
-use zbus::{MatchRule, Message, MessageStream};
+use zbus::{Message, MessageStream};
 
 use super::agent::told;
 use super::client::{AskError, Client, values};
 use super::hint;
 use super::table::{Paper, Tone};
 use super::terminal::Terminal;
-use crate::service::{AGENT, NAME};
 
 /// How long nothing may be heard until it is looked why.
 const QUIET: Duration = Duration::from_secs(3);
@@ -66,6 +64,38 @@ pub(super) fn start<O: Write, E: Write>(
     client.runtime.block_on(follower.follow())
 }
 
+/// Tests the way to an account's server; returns whether it answers.
+pub(super) fn test<O: Write, E: Write>(
+    server: &str,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let tested = Client::connect().and_then(|client| client.json("TestAccount", "s", json!([server])));
+    let tested = match tested {
+        Ok(tested) => tested,
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    let why = tested.get("why").and_then(Json::as_str);
+    if as_json {
+        writeln!(terminal.out, "{tested}")?;
+        return Ok(why.is_none());
+    }
+    let (paper, out) = (Paper::stdout(), &mut terminal.out);
+    for stage in tested.get("stages").and_then(Json::as_array).into_iter().flatten() {
+        let text = |name: &str| stage.get(name).and_then(Json::as_str).unwrap_or_default();
+        paper.line(out, text("stage"), text("what"), Tone::Plain)?;
+    }
+    match why {
+        None => paper.line(out, "end", "the server answers", Tone::Good)?,
+        Some(why) => paper.line(out, "end", why, Tone::Bad)?,
+    }
+    if let Some(hint) = why.and_then(hint::of_failure) {
+        paper.line(out, "look at", hint, Tone::Plain)?;
+    }
+    out.flush()?;
+    Ok(why.is_none())
+}
+
 impl<O: Write, E: Write> Follower<'_, O, E> {
     async fn follow(&mut self) -> io::Result<bool> {
         let mut signals = match self.begin().await {
@@ -93,11 +123,7 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
 
     /// Asks for the session, after its signals.
     async fn begin(&self) -> Result<MessageStream, AskError> {
-        let no_bus = |error: zbus::Error| AskError::NoBus(error.to_string());
-        let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME).interface(AGENT);
-        let rule = rule.add_arg(self.server).build().map_err(no_bus)?.into_owned();
-        let signals =
-            MessageStream::for_match_rule(rule, &self.client.connection, None).await.map_err(no_bus)?;
+        let signals = self.client.signals(Some(self.server)).await?;
         self.client.call("StartSession", "s", json!([self.server])).await?;
         Ok(signals)
     }
@@ -108,6 +134,9 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
             Some(Heard::Stage(id, stage, what)) => {
                 self.id = id;
                 self.say(&stage, &what, Tone::Plain)?;
+                if let Some(hint) = hint::of_command(&what) {
+                    self.say("look at", hint, Tone::Plain)?;
+                }
                 self.stage = stage;
                 Ok(None)
             }

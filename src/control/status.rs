@@ -109,16 +109,55 @@ fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
             Tone::Bad,
         )?;
     }
+    if let Some(why) = full(status) {
+        paper.line(out, "store", &why, Tone::Bad)?;
+    }
+    match status.get("link").filter(|link| link.is_object()) {
+        Some(link) => {
+            let flag = |name: &str| link.get(name).and_then(Json::as_bool);
+            let mut said = format!(
+                "{}, {}",
+                text(link, "interface"),
+                link.get("type").and_then(Json::as_str).unwrap_or("of no known type")
+            );
+            if flag("metered") == Some(true) {
+                said.push_str(", metered");
+            }
+            said.push_str(match flag("roaming") {
+                Some(true) => ", roaming",
+                Some(false) => ", at home",
+                None => "",
+            });
+            paper.line(out, "link", &said, Tone::Plain)?;
+        }
+        None => paper.line(out, "link", "no route leads out", Tone::Bad)?,
+    }
     let objects = number(status, "objects").unwrap_or_default();
     paper.line(out, "objects", &format!("{objects} management objects are served"), Tone::Plain)?;
     for node in status.get("execs").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
         paper.line(out, "executing", node, Tone::Plain)?;
     }
     if status.get("servers").and_then(Json::as_object).is_none_or(serde_json::Map::is_empty) {
-        let what = "none: put a file into /etc/omadm/accounts.d, see omadm-account(5)";
+        let what = match is("configuration", "sound") {
+            true => "none: put a file into /etc/omadm/accounts.d, see omadm-account(5)",
+            false => "none can be used: `omadmctl config check` says why",
+        };
         paper.line(out, "accounts", what, Tone::Bad)?;
     }
     Ok(())
+}
+
+/// Why nothing can be kept on the disk of the agent's state, if that is so.
+fn full(status: &Json) -> Option<String> {
+    /// The store grows by pages: with less, a notification or an alert may not fit.
+    const LEAST: u64 = 128 << 10;
+    let store = status.get("store")?;
+    let path = text(store, "path");
+    if store.get("writable")? == false {
+        return Some(format!("{path} is read-only, nothing can be kept: `mount`, `dmesg`"));
+    }
+    let free = number(store, "free").filter(|free| *free < LEAST)?;
+    Some(format!("{path} is full ({free} bytes are free), nothing more can be kept: `df {path}`"))
 }
 
 fn of_server(id: &str, server: &Json, paper: Paper, now: u64, out: &mut impl Write) -> io::Result<()> {
@@ -150,9 +189,45 @@ fn of_server(id: &str, server: &Json, paper: Paper, now: u64, out: &mut impl Wri
             paper.line(out, "look at", hint, Tone::Plain)?;
         }
     }
+    for (member, name) in [("certificateUntil", "certificate"), ("ownCertificateUntil", "ours")] {
+        if let Some(until) = number(server, member) {
+            let (said, tone) = validity(until, now);
+            paper.line(out, name, &said, tone)?;
+        }
+    }
+    let subscriptions = server.get("subscriptions").and_then(Json::as_array).map_or(0, Vec::len);
+    if subscriptions > 0 {
+        let said = format!("{subscriptions}: `omadmctl status {id} --json` lists them");
+        paper.line(out, "subscriptions", &said, Tone::Plain)?;
+    }
+    if let (Some(sent), Some(received)) = (number(server, "sent"), number(server, "received")) {
+        let said = format!("{} sent, {} received since the agent started", bytes(sent), bytes(received));
+        paper.line(out, "traffic", &said, Tone::Plain)?;
+    }
     match number(server, "pendingAlerts") {
         None | Some(0) => Ok(()),
         Some(alerts) => paper.line(out, "alerts", &format!("{alerts} wait for the server"), Tone::Plain),
+    }
+}
+
+/// How long a certificate is valid yet, and whether that is too little.
+fn validity(until: u64, now: u64) -> (String, Tone) {
+    /// A certificate that is valid no longer than that wants a new one.
+    const SOON: u64 = 14 * 86_400;
+    match until.checked_sub(now) {
+        None => (format!("expired {}", ago(now, until)), Tone::Bad),
+        Some(left) => {
+            (format!("valid for {}", span(left)), if left < SOON { Tone::Bad } else { Tone::Plain })
+        }
+    }
+}
+
+/// A number of bytes in the unit that people would use.
+fn bytes(count: u64) -> String {
+    match count {
+        0..10_000 => format!("{count} B"),
+        10_000..10_000_000 => format!("{} kB", count / 1000),
+        _ => format!("{} MB", count / 1_000_000),
     }
 }
 
@@ -203,6 +278,17 @@ mod tests {
         {
             assert_eq!(span(seconds), expected);
         }
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_told() {
+        let told = |free: u64, writable: bool| {
+            full(&json!({ "store": { "path": "/s", "free": free, "writable": writable } }))
+        };
+        assert_eq!(told(1 << 20, true), None);
+        assert!(told(4096, true).unwrap().starts_with("/s is full (4096 bytes"));
+        assert!(told(1 << 20, false).unwrap().contains("read-only"));
+        assert_eq!(full(&json!({ "store": null })), None);
     }
 
     #[test]

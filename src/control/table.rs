@@ -47,11 +47,21 @@ impl Paper {
 
     /// A line for a name and what is to be said of it; further lines of that stand below it.
     pub(super) fn line(self, out: &mut impl Write, name: &str, said: &str, tone: Tone) -> io::Result<()> {
-        const NAMES: usize = 14;
+        const NAMES: usize = 15;
         let room = self.width.saturating_sub(NAMES + 2).max(20);
         for (number, part) in wrapped(said, room).iter().enumerate() {
             let name = if number == 0 { name } else { "" };
             writeln!(out, "  {name:NAMES$}{}", self.toned(part, tone))?;
+        }
+        Ok(())
+    }
+
+    /// A line that begins so far to the right, and goes on a little further there.
+    pub(super) fn indented(self, out: &mut impl Write, indent: usize, text: &str) -> io::Result<()> {
+        let room = self.width.saturating_sub(indent + 4).max(20);
+        for (number, part) in wrapped(text, room).iter().enumerate() {
+            let indent = if number == 0 { indent } else { indent + 4 };
+            writeln!(out, "{:indent$}{part}", "")?;
         }
         Ok(())
     }

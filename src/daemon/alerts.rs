@@ -12,6 +12,7 @@ use crate::exec::Finished;
 use crate::package::Alert;
 use crate::session::{Cause, Ended, Outcome, SessionRequest};
 use crate::store::{Change, StoreError};
+use crate::tree::Operator;
 use crate::uri::ServerId;
 
 impl Daemon {
@@ -59,7 +60,7 @@ impl Daemon {
 
     /// Asks for the sessions in which these ends are told.
     pub(super) fn have_told(&mut self, ends: &Ends) {
-        for finished in ends.finished.values() {
+        for finished in ends.finished.values().filter(|finished| !Operator::is_called(&finished.server_id)) {
             let request = SessionRequest::to(&execs::destination_of(finished), Cause::Alert);
             self.sessions.queue.ask(request, waking::now());
         }
@@ -79,6 +80,10 @@ impl Daemon {
     /// The changes that have an EXEC's end reported, in one transaction.
     pub(super) fn report(&mut self, finished: &Finished) -> Result<Vec<Change>, StoreError> {
         let Finished { number, server_id, client_uri, .. } = finished;
+        // The operator hears it by a signal, if at all.
+        if Operator::is_called(server_id) {
+            return Ok(vec![Change::ExecEnded(*number)]);
+        }
         // Whose account may come back is told then.
         if self.agent_state.peer(server_id).is_some() || self.doubt().is_some() {
             return execs::report(finished, &self.agent_state, &mut self.shared.dropped);

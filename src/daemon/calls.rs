@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 use super::Daemon;
 use super::config_files::Reread;
 use super::loader::Scope;
-use super::status::dev_id;
+use super::status::{dev_id, disk, link};
+use crate::agent_state::AgentState;
 use crate::alert::{self, RaiseError};
 use crate::base;
 use crate::base::waking;
@@ -50,6 +51,7 @@ impl Daemon {
                 let delivered = self.deliver(&base64).await;
                 caller.answer(delivered.map_err(of_push).map(|()| Values::Nothing));
             }
+            Request::TestAccount(server) => self.test_account(&server, caller),
             Request::Reload => {
                 self.config_files.waiting.push(caller);
                 self.reload();
@@ -60,7 +62,10 @@ impl Daemon {
                 caller.answer(listed.map(text));
             }
             Request::DropAlerts(server) => caller.answer(self.drop_alerts(&server).await),
-            Request::Get(client_uri) => self.get(client_uri, caller),
+            Request::Get(client_uri) => self.read(client_uri, false, caller),
+            Request::Tree(client_uri) => self.read(client_uri, true, caller),
+            Request::Set { client_uri, value, is_dry } => self.set(client_uri, value, is_dry, caller),
+            Request::Exec { client_uri, is_dry } => self.exec(client_uri, is_dry, caller),
             Request::Property(name) => {
                 let property = self.property(name);
                 base::spawn(async move { caller.answer(property.await) });
@@ -69,7 +74,11 @@ impl Daemon {
                 let (mut status, agent_state) = (self.status_json(), Arc::clone(&self.agent_state));
                 base::spawn(async move {
                     if let Some(members) = status.as_object_mut() {
-                        members.insert("deviceId".to_owned(), dev_id(&agent_state).await.into());
+                        let (device, link, disk) =
+                            tokio::join!(dev_id(&agent_state), link(&agent_state), disk(&agent_state));
+                        members.insert("store".to_owned(), disk);
+                        members.insert("deviceId".to_owned(), device.into());
+                        members.insert("link".to_owned(), link);
                     }
                     caller.answer(Ok(Values::Of("s", Json::from(vec![status.to_string()]))));
                 });
@@ -81,7 +90,7 @@ impl Daemon {
     fn start_session(&mut self, server: &str) -> Answer {
         let server_id: ServerId = server.into();
         if self.agent_state.peer(&server_id).is_none() {
-            return Err(unknown_server(&server_id));
+            return Err(unknown_server(&server_id, &self.agent_state));
         }
         self.sessions.followed.insert(server_id.clone());
         self.sessions.queue.ask(SessionRequest::plain(&server_id, Cause::Operator), waking::now());
@@ -92,7 +101,7 @@ impl Daemon {
     async fn drop_alerts(&mut self, server: &str) -> Answer {
         let server_id: ServerId = server.into();
         if self.agent_state.peer(&server_id).is_none() {
-            return Err(unknown_server(&server_id));
+            return Err(unknown_server(&server_id, &self.agent_state));
         }
         let store = &self.agent_state.store;
         let destinations = alert::destinations(store).map_err(of_store)?;
@@ -139,8 +148,13 @@ impl Daemon {
     }
 }
 
-fn unknown_server(server_id: &ServerId) -> Refusal {
-    Refusal::own("UnknownServer", format!("no account has the server id {:?}", server_id.as_str()))
+/// The refusal of what is asked for a server that no account is of.
+pub(super) fn unknown_server(server_id: &ServerId, agent_state: &AgentState) -> Refusal {
+    let broken = match agent_state.is_sound {
+        true => "",
+        false => "; a file of the configuration is broken: `omadmctl config check` says which",
+    };
+    Refusal::own("UnknownServer", format!("no account has the server id {:?}{broken}", server_id.as_str()))
 }
 
 fn of_store(error: StoreError) -> Refusal {

@@ -19,7 +19,7 @@ use crate::base::waking;
 use crate::exec::{self, AfterSession, ExecSlots, Fate, Finished, QueuedExec};
 use crate::store::records::ExecRecord;
 use crate::store::{Change, StoreError};
-use crate::tree::SessionFacts;
+use crate::tree::{Operator, SessionFacts};
 use crate::uri::ServerId;
 use crate::uri::client::ClientUri;
 
@@ -124,11 +124,12 @@ impl Execs {
             }
         }
         for (server_id, waiting) in waiting {
-            let Some(peer) = agent_state.peer(&server_id) else { continue };
+            let Some(account) = agent_state.account_of(&server_id) else { continue };
+            let of_operator = Operator::is_called(&server_id);
             let after = AfterSession {
                 agent_state: Arc::clone(agent_state),
-                account: Arc::clone(&peer.account),
-                session: SessionFacts::default(),
+                account,
+                session: if of_operator { Operator::session() } else { SessionFacts::default() },
                 exec_slots: self.exec_slots.clone(),
                 stopping: shared.stopping.subscribe(),
             };
@@ -150,7 +151,7 @@ impl Execs {
     /// The next step for an EXEC that was waiting or running when the agent ended.
     fn next(&self, number: u64, record: &ExecRecord, agent_state: &AgentState, in_doubt: bool) -> Next {
         let ExecRecord { server_id, client_uri, .. } = record;
-        if agent_state.peer(server_id).is_none() {
+        if agent_state.account_of(server_id).is_none() {
             // The account of a file that can't be read now may come back.
             if in_doubt {
                 return Next::Leave;
@@ -199,9 +200,10 @@ impl Execs {
             Some(_) => "its result was not told yet",
             None => "it was being executed",
         };
+        let whom = if Operator::is_called(server_id) { "nobody" } else { server_id.as_str() };
         log::warn!(
             OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
-            "{client_uri}: {what} when the agent ended: {code} is reported to {server_id}"
+            "{client_uri}: {what} when the agent ended: {code} is reported to {whom}"
         );
         Next::Tell(code)
     }

@@ -100,6 +100,12 @@ impl History {
         self.running.iter().map(session).collect()
     }
 
+    /// The servers with whom the last session failed, in a line.
+    pub(super) fn failed(&self) -> String {
+        let failed = self.last.iter().filter(|(_, last)| last.failure.is_some());
+        failed.map(|(server_id, _)| server_id.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
     /// The last session with a server, for programs: null where there was none.
     pub(super) fn last(&self, server_id: &ServerId) -> Json {
         let last = self.last.iter().find(|(known, _)| known == server_id);

@@ -108,8 +108,10 @@ impl Daemon {
     pub(super) fn status(&self) -> String {
         let plural =
             |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let failed = self.sessions.history.failed();
+        let failed = if failed.is_empty() { failed } else { format!("; failed last: {failed}") };
         format!(
-            "{}, {}, {} running",
+            "{}, {}, {} running{failed}",
             plural(self.agent_state.peers.len(), "account"),
             plural(self.agent_state.tree.objects().len(), "management object"),
             plural(self.sessions.queue.running(), "session"),

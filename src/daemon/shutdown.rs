@@ -31,6 +31,8 @@ impl Daemon {
             self.ended(ended).await;
         }
         self.configurations.stop(deadline).await;
+        // What the operator has written.
+        let _ = tokio::time::timeout_at(deadline, self.agent_state.store.writer()).await;
         self.sessions.stop().await;
         self.alarms.stop().await;
         self.subscriptions.stop(deadline).await;

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::{Map, Value as Json, json};
 
 use super::Daemon;
 use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
+use crate::base::lane::FILES;
 use crate::base::waking;
+use crate::bearer::{self, ConnectionType};
+use crate::connectivity;
 use crate::service::{Answer, Refusal, Values, properties, property};
 use crate::session::Outlook;
+use crate::transport::{Auth, Usage, pem_valid_until};
 use crate::tree::Operator;
 use crate::uri::Moid;
 
@@ -62,7 +67,23 @@ impl Daemon {
             Some(_) => "waiting",
             None => "idle",
         };
+        let own_certificate = match &account.auth {
+            Auth::Certificate { cert_pem, .. } => pem_valid_until(cert_pem),
+            _ => None,
+        };
+        let subscriptions = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.subscriptions());
+        let subscriptions: Vec<String> = subscriptions
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|subscription| subscription.server_id == *server_id)
+            .map(|subscription| subscription.client_uri)
+            .collect();
         json!({
+            "sent": Usage::figure(&peer.usage.sent),
+            "received": Usage::figure(&peer.usage.received),
+            "certificateUntil": Usage::figure(&peer.usage.valid_until),
+            "ownCertificateUntil": own_certificate,
+            "subscriptions": subscriptions,
             "state": state,
             "name": account.name,
             "uri": account.server_uri,
@@ -120,6 +141,33 @@ impl Daemon {
             _ => Json::Null,
         }
     }
+}
+
+/// What carries a session that is bound to no link, as things are now; null where no route leads out, or that can't be
+/// told.
+pub(super) async fn link(agent_state: &AgentState) -> Json {
+    let bus = &agent_state.tree.machine().bus;
+    let looking = async {
+        let name = bearer::links().await.ok()?.defaults.into_iter().next()?;
+        let (told, seen) = tokio::join!(connectivity::told(bus), bearer::look(&name));
+        let link = told.link(&name, &seen.unwrap_or_default());
+        let kind = link.kind.map(ConnectionType::name);
+        Some(json!({ "interface": name, "type": kind, "metered": link.metered, "roaming": link.roaming }))
+    };
+    tokio::time::timeout(PATIENCE, looking).await.ok().flatten().unwrap_or_default()
+}
+
+/// The disk that the agent's state is on: where, how many bytes are free, whether it can be written; null where it does
+/// not answer.
+pub(super) async fn disk(agent_state: &AgentState) -> Json {
+    let path = agent_state.settings.paths.state.clone();
+    let asked = path.clone();
+    let found = FILES.reading(path.clone(), move || statvfs(&asked).ok()).await.ok().flatten();
+    found.map_or(Json::Null, |found| {
+        let free = found.blocks_available().saturating_mul(found.fragment_size());
+        let is_writable = !found.flags().contains(FsFlags::ST_RDONLY);
+        json!({ "path": path.display().to_string(), "free": free, "writable": is_writable })
+    })
 }
 
 /// The DevID; empty where the device can't tell it now.

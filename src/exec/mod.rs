@@ -15,6 +15,7 @@ mod session_execs;
 mod slots;
 mod supervision;
 
+pub use permission::waits_for;
 pub use queued::{AfterSession, QueuedExec, risk_of_exec};
 pub use record::Fate;
 pub use session_execs::{Execution, SessionExecs};

@@ -205,6 +205,12 @@ impl Looks {
 
 /// Tells the operator that an EXEC waits for its window, and until when.
 fn tell(client_uri: &str, window: Option<&Window>, closed: Closed) {
+    let waits = waits_for(window, closed);
+    log::info!(OMADM_CLIENT_URI = client_uri; "{client_uri}: waits for its window, {waits}");
+}
+
+/// The window that an EXEC waits for, and until when.
+pub fn waits_for(window: Option<&Window>, closed: Closed) -> String {
     const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     let until = match closed {
         Closed::Until { opens_at, .. } => {
@@ -216,5 +222,5 @@ fn tell(client_uri: &str, window: Option<&Window>, closed: Closed) {
         Closed::ClockUnset => "the clock is not set yet".to_owned(),
     };
     let window = window.map(Window::to_string).unwrap_or_default();
-    log::info!(OMADM_CLIENT_URI = client_uri; "{client_uri}: waits for its window, {window}: {until}");
+    format!("{window}: {until}")
 }

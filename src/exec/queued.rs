@@ -242,7 +242,7 @@ impl AfterSession {
         stopping: &watch::Receiver<bool>,
     ) -> Option<Self> {
         let agent_state = exec_slots.agent_state()?;
-        let account = Arc::clone(&agent_state.peer(server_id)?.account);
+        let account = agent_state.account_of(server_id)?;
         let (exec_slots, stopping) = (exec_slots.clone(), stopping.clone());
         Some(Self { agent_state, account, session, exec_slots, stopping })
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use super::queued::QueuedExec;
@@ -10,6 +12,7 @@ use super::supervision::{Held, Supervision};
 use super::{ExecError, ExecRecord, ExecSlots, Finished, ProcessGroup};
 use crate::backend::NOT_NOW;
 use crate::base;
+use crate::base::stopped;
 use crate::store::{Change, Store, StoreError};
 use crate::tree::{Invocation, Principal, Tree};
 use crate::uri::ServerId;
@@ -54,6 +57,37 @@ impl SessionExecs {
     #[must_use]
     pub fn exec_slots(&self) -> &ExecSlots {
         &self.exec_slots
+    }
+
+    /// Does what an EXEC commands: returns its result where it ends within `sync_limit` and nobody is told of it by an
+    /// alert only. None: it waits until it may begin, or goes on.
+    ///
+    /// # Errors
+    /// [`ExecError`]
+    pub async fn command(
+        &mut self,
+        tree: &Arc<Tree>,
+        principal: &Principal<'_>,
+        invocation: Invocation,
+        sync_limit: Duration,
+        stopping: &mut watch::Receiver<bool>,
+    ) -> Result<Option<u16>, ExecError> {
+        let at_once = invocation.report_to.is_some() || invocation.always_told;
+        // What can't be told waits, too.
+        let closed = tree.closed(&invocation, self.exec_slots.earliest()).await;
+        if invocation.after_session || invocation.may_be_vetoed() || !matches!(closed, Ok(None)) {
+            self.postpone(&principal.account.server_id, invocation).await?;
+            return Ok(None);
+        }
+        let mut execution = self.begin(tree, principal, invocation).await?;
+        tokio::select! {
+            () = std::future::ready(()), if at_once => {}
+            finished = execution.end(), if !at_once => return Ok(Some(self.ended(execution, finished))),
+            () = tokio::time::sleep(sync_limit) => {}
+            () = stopped(stopping) => {}
+        }
+        self.outlives(execution).await;
+        Ok(None)
     }
 
     /// Executes a node now. It is on disk before it starts.

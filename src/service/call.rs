@@ -38,6 +38,27 @@ pub enum Request {
     DropAlerts(String),
     /// The nodes at a ClientURI are to be read, as the local operator.
     Get(String),
+    /// The nodes at and below a ClientURI are to be shown to the local operator, each with its value or the reason
+    /// why it has none; all of them where that is empty.
+    Tree(String),
+    /// A node is to be written, on the word of the local operator.
+    Set {
+        /// The ClientURI.
+        client_uri: String,
+        /// The value of a leaf as text, or a document.
+        value: String,
+        /// Whether it is only to be checked.
+        is_dry: bool,
+    },
+    /// A node is to be executed, on the word of the local operator.
+    Exec {
+        /// The ClientURI.
+        client_uri: String,
+        /// Whether it is only to be checked.
+        is_dry: bool,
+    },
+    /// The way to this account's server is to be tested, without a session.
+    TestAccount(String),
     /// The configuration is to be read again.
     Reload,
     /// All that `omadmctl status` shows is asked for.
@@ -84,13 +105,17 @@ pub(super) const PEER: &str = "org.freedesktop.DBus.Peer";
 pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// All methods. Those of D-Bus itself are at every object.
-pub(super) const METHODS: [Method; 17] = [
+pub(super) const METHODS: [Method; 21] = [
     (AGENT, "StartSession", "s"),
     (AGENT, "RequestConfiguration", "ss"),
     (AGENT, "RaiseAlert", "ssssss"),
     (AGENT, "ListAlerts", ""),
     (AGENT, "DropAlerts", "s"),
     (AGENT, "Get", "s"),
+    (AGENT, "Tree", "s"),
+    (AGENT, "Set", "ssb"),
+    (AGENT, "Exec", "sb"),
+    (AGENT, "TestAccount", "s"),
     (AGENT, "Reload", ""),
     (AGENT, "Status", ""),
     (PUSH, "Register", "ss"),
@@ -161,6 +186,8 @@ impl Called<'_> {
     /// What becomes of the call with these arguments.
     pub(super) fn route(&self, arguments: &[Json]) -> Result<Route, Refusal> {
         let (interface, name, _) = self.method()?;
+        // Whoever does not say so clearly wants nothing done.
+        let is_dry = arguments.last().is_none_or(|last| *last != Json::Bool(false));
         let mut texts = arguments.iter().map(|argument| argument.as_str().unwrap_or_default().to_owned());
         let mut next = || texts.next().unwrap_or_default();
         Ok(Route::Loop(match (interface, name) {
@@ -177,6 +204,10 @@ impl Called<'_> {
             (AGENT, "ListAlerts") => Request::ListAlerts,
             (AGENT, "DropAlerts") => Request::DropAlerts(next()),
             (AGENT, "Get") => Request::Get(next()),
+            (AGENT, "Tree") => Request::Tree(next()),
+            (AGENT, "Set") => Request::Set { client_uri: next(), value: next(), is_dry },
+            (AGENT, "Exec") => Request::Exec { client_uri: next(), is_dry },
+            (AGENT, "TestAccount") => Request::TestAccount(next()),
             (AGENT, "Reload") => Request::Reload,
             (AGENT, "Status") => Request::Status,
             (PUSH, "Deliver") => Request::Deliver(next()),

@@ -1,11 +1,13 @@
 //! Callers: who waits for an answer, how many of them there may be, and the way back to them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
-use zbus::Message;
+use tokio::time::timeout;
 use zbus::message::Flags;
-use zbus::wire::{StructureBuilder, Variant};
+use zbus::wire::{Structure, StructureBuilder, Variant};
+use zbus::{Connection, Message};
 
 use super::refusal::Refusal;
 use super::values::Values;
@@ -15,12 +17,18 @@ const MOST: usize = 32;
 /// The most of them of one caller.
 const MOST_OF_ONE: usize = 8;
 
+/// How long the bus may take to tell who somebody is.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// What a call is answered with.
 pub type Answer = Result<Values, Refusal>;
 
 /// Who waits for answers: the unique name of each, once for each of its calls.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Callers(Arc<Mutex<Vec<String>>>);
+#[derive(Clone, Debug)]
+pub(super) struct Callers {
+    names: Arc<Mutex<Vec<String>>>,
+    connection: Connection,
+}
 
 /// A caller that waits for an answer, and gets one in any case.
 #[derive(Debug)]
@@ -32,8 +40,13 @@ pub struct Caller {
 }
 
 impl Callers {
+    /// Makes the list for a connection, with nobody on it.
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { names: Arc::default(), connection }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a call in that is to be answered later; refuses it where too many wait.
@@ -58,6 +71,33 @@ impl Caller {
         sender(&self.call)
     }
 
+    /// Refuses unless the caller is root, as the bus knows it: who may ask is the policy's to say, and who may have
+    /// something done is this.
+    ///
+    /// # Errors
+    /// It is not, or the bus does not say.
+    pub async fn is_root(&self) -> Result<(), Refusal> {
+        let unknown = |_| Refusal::own("Unavailable", "the message bus does not say who calls");
+        let mut body = StructureBuilder::new();
+        body.push_value(Variant::Str(self.name().into()));
+        let asking = async {
+            let body = body.build()?;
+            let answer = ask_bus(&self.callers.connection, "GetConnectionUnixUser", &body).await?;
+            answer.body().deserialize::<u32>()
+        };
+        match timeout(LIMIT, asking)
+            .await
+            .unwrap_or_else(|_| Err(zbus::Error::InvalidReply))
+            .map_err(unknown)?
+        {
+            0 => Ok(()),
+            _ => Err(Refusal::own(
+                "NotRoot",
+                "only root may change or execute anything: use `sudo`, or a dry run",
+            )),
+        }
+    }
+
     /// Answers the call.
     pub fn answer(mut self, answer: Answer) {
         self.is_answered = true;
@@ -77,6 +117,16 @@ impl Drop for Caller {
             waiting.swap_remove(one);
         }
     }
+}
+
+/// Calls a method of the bus itself.
+pub(super) async fn ask_bus(
+    connection: &Connection,
+    method: &str,
+    body: &Structure<'_>,
+) -> zbus::Result<Message> {
+    const BUS: &str = "org.freedesktop.DBus";
+    connection.call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), method, body).await
 }
 
 fn sender(call: &Message) -> String {

@@ -16,7 +16,7 @@ use zbus::wire::{Structure, StructureBuilder, Variant};
 use zbus::{Connection, Message, MessageStream};
 
 use super::call::{Called, Request, Route};
-use super::caller::{Answer, Caller, Callers, reply};
+use super::caller::{Answer, Caller, Callers, ask_bus, reply};
 use super::refusal::Refusal;
 use super::values::Values;
 use super::{NAME, PATH, introspection, log_control};
@@ -84,7 +84,7 @@ impl Link {
         let (out, outgoing) = mpsc::channel(MOST_UNWRITTEN);
         let (found, calls) = mpsc::channel(MOST_UNTAKEN);
         let mut tasks = JoinSet::new();
-        let desk = Desk { out: out.clone(), calls: found, callers: Callers::default() };
+        let desk = Desk { out: out.clone(), calls: found, callers: Callers::new(connection.clone()) };
         let reader = base::spawn_in(&mut tasks, read(stream, desk));
         base::spawn_in(&mut tasks, write(outgoing, connection));
         Ok(Self { out, calls, reader, tasks })
@@ -123,13 +123,11 @@ pub(super) fn signal(interface: &str, member: &str, values: Values, out: &mpsc::
 async fn take_name(connection: &Connection) -> Result<(), LinkError> {
     /// Who does not get it does not queue for it.
     const DO_NOT_QUEUE: u32 = 4;
-    const BUS: &str = "org.freedesktop.DBus";
     let mut body = StructureBuilder::new();
     body.push_value(Variant::Str(NAME.into()));
     body.push_value(Variant::U32(DO_NOT_QUEUE));
     let body = body.build()?;
-    let path = "/org/freedesktop/DBus";
-    let answer = connection.call_method(Some(BUS), path, Some(BUS), "RequestName", &body).await?;
+    let answer = ask_bus(connection, "RequestName", &body).await?;
     match answer.body().deserialize::<u32>()? {
         1 | 4 => Ok(()),
         _ => Err(LinkError::Taken),

@@ -352,7 +352,8 @@ impl Driver<'_> {
                 let verb = command.verb.name();
                 let space = if first.is_empty() { "" } else { " " };
                 let status = done.status.code;
-                self.session.progress.tell("command", format_args!("{verb}{space}{first}: {status}"));
+                let why = self.report.take_why().map_or_else(String::new, |why| format!(": {why}"));
+                self.session.progress.tell("command", format_args!("{verb}{space}{first}: {status}{why}"));
                 Event::Executed(done)
             }
             Action::Deliver { results, carried, undeliverable } => {

@@ -144,6 +144,11 @@ pub enum Again {
     After(Duration),
 }
 
+/// So many attempts, in words.
+fn tried(attempts: &u32) -> String {
+    format!("{attempts} attempt{}", if *attempts == 1 { "" } else { "s" })
+}
+
 /// Why a session failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SessionFailure {
@@ -154,7 +159,7 @@ pub enum SessionFailure {
     #[error("internal error: {0}")]
     Internal(String),
     /// The server can't be reached, or its answers don't arrive.
-    #[error("no answer after {attempts} attempts: {why}")]
+    #[error("no answer after {}: {why}", tried(.attempts))]
     Unreachable {
         /// The number of times that the package was sent.
         attempts: u32,
@@ -162,7 +167,7 @@ pub enum SessionFailure {
         why: String,
     },
     /// The server, or a proxy before it, answers that it is not available.
-    #[error("no answer after {attempts} attempts: {why}")]
+    #[error("no answer after {}: {why}", tried(.attempts))]
     Unavailable {
         /// The number of times that the package was sent.
         attempts: u32,

@@ -136,6 +136,11 @@ impl Authenticator {
         }
     }
 
+    /// Whether any origin has asked for credentials.
+    pub(super) fn is_challenged(&self) -> bool {
+        !self.schemes.is_empty()
+    }
+
     /// Forgets the challenge of `origin`, whose answer was refused.
     pub(super) fn forget(&mut self, origin: &Origin) {
         self.schemes.remove(origin);

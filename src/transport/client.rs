@@ -12,6 +12,7 @@ use super::policy::{Policy, Refused, Standing};
 use super::proxy::Proxies;
 use super::reach::Binding;
 use super::tls::{Tls, TlsSettingsError};
+use super::usage::Usage;
 use crate::transport::Auth;
 use crate::uri::Origin;
 
@@ -36,6 +37,8 @@ pub struct ClientSettings {
     pub proxies: Proxies,
     /// The latest time known, in Unix seconds: certificates are never checked against an earlier one.
     pub time_floor: Arc<AtomicU64>,
+    /// The usage that is counted there.
+    pub usage: Arc<Usage>,
 }
 
 /// An account's TLS configurations, sessions to resume, and what its servers asked for in authentication.
@@ -63,6 +66,7 @@ impl Client {
             policy: Policy { own: settings.own_origins, allow_http: settings.allow_http },
             tls,
             proxies: settings.proxies,
+            usage: settings.usage,
             auth: Mutex::new(Authenticator::new(settings.auth)),
             memory: Mutex::default(),
         })))
@@ -75,6 +79,12 @@ impl Client {
     /// Why it may not.
     pub fn admit(&self, uri: &Uri) -> Result<Standing, Refused> {
         self.0.policy.admit(uri).map(|(_, standing)| standing)
+    }
+
+    /// Whether a server has asked for the account's user and password.
+    #[must_use]
+    pub fn is_challenged(&self) -> bool {
+        self.0.auth().is_challenged()
     }
 
     /// Makes a session's connection, which connects when something is sent.

@@ -3,8 +3,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
 
+use httpdate::HttpDate;
 use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
@@ -14,7 +17,7 @@ use super::error::{Failure, TransportError};
 use super::names::{self, LinkNames};
 use super::policy::{Refused, Standing, is_local};
 use super::reach::{self, Binding};
-use super::tls::Trust;
+use super::tls::{Trust, valid_until};
 use super::wire::{Metered, Moved, Wire};
 use crate::base::Progress;
 use crate::uri::Origin;
@@ -82,10 +85,16 @@ impl Opening<'_> {
         };
         if let Some(first) = addresses.first() {
             let (host, count) = (&next.host, addresses.len());
-            progress.tell("name", format_args!("{host} is {} ({count} known)", first.ip()));
+            let whose = if proxy.is_some() { "the proxy " } else { "" };
+            progress.tell("name", format_args!("{whose}{host} is {} ({count} known)", first.ip()));
         }
         *step = "TCP";
-        let unconnected = |error: io::Error| at(Failure::Connect(error));
+        let unconnected = |error: io::Error| {
+            at(Failure::Connect(match &proxy {
+                Some(proxy) => io::Error::new(error.kind(), format!("the proxy {}: {error}", proxy.origin)),
+                None => error,
+            }))
+        };
         let addresses = client.memory().order(next, addresses);
         let stream = reach::connect(&addresses, self.binding).await.map_err(unconnected)?;
         let local = stream.local_addr().map_err(unconnected)?;
@@ -93,7 +102,7 @@ impl Opening<'_> {
         // Until there is more to say: who is waited for in vain learns nothing.
         client.memory().learn(next, reached, false);
         progress.tell("TCP", format_args!("{reached} answers, port {}", next.port));
-        let mut stream = Metered::new(stream, self.moved.clone());
+        let mut stream = Metered::new(stream, self.moved.clone(), Arc::clone(&client.usage));
         if let Some(proxy) = &proxy {
             *step = "the proxy's tunnel";
             stream = proxy.tunnel(stream, origin).await.map_err(at)?;
@@ -112,7 +121,18 @@ impl Opening<'_> {
                     Some(ProtocolVersion::TLSv1_3) => "1.3",
                     _ => "1.2",
                 };
-                progress.tell("TLS", format_args!("version {version}, the server's certificate is trusted"));
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let until = shown.and_then(|shown| valid_until(shown)).unwrap_or_default();
+                if self.standing == Standing::Own {
+                    client.usage.valid_until.store(until, Ordering::Relaxed);
+                }
+                let date = HttpDate::from(UNIX_EPOCH + Duration::from_secs(until));
+                progress.tell(
+                    "TLS",
+                    format_args!(
+                        "version {version}, the server's certificate is trusted, and valid until {date}"
+                    ),
+                );
                 Wire::Tls(Box::new(stream))
             }
         };

@@ -207,18 +207,27 @@ fn inner<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stati
     }
 }
 
+/// A span of time in a unit that people would use.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..600 => format!("{seconds} s"),
+        600..172_800 => format!("{} min", seconds / 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 /// Why a server's certificate is refused, and what to do.
 fn certificate(reason: &CertificateError, roots: &str) -> String {
     match reason {
         CertificateError::Expired => "it has expired".to_owned(),
         CertificateError::ExpiredContext { time, not_after } => format!(
-            "it has expired ({} s before this machine's time): renew it, or set this machine's clock",
-            time.as_secs().saturating_sub(not_after.as_secs())
+            "it has expired ({} before this machine's time): renew it, or set this machine's clock",
+            span(time.as_secs().saturating_sub(not_after.as_secs()))
         ),
         CertificateError::NotValidYet => "it is not valid yet".to_owned(),
         CertificateError::NotValidYetContext { time, not_before } => format!(
-            "it is not valid yet ({} s after this machine's time): set this machine's clock, if that is wrong",
-            not_before.as_secs().saturating_sub(time.as_secs())
+            "it is not valid yet ({} after this machine's time): set this machine's clock, if that is wrong",
+            span(not_before.as_secs().saturating_sub(time.as_secs()))
         ),
         CertificateError::UnknownIssuer => format!("its issuer is not trusted: it is not in {roots}"),
         CertificateError::Other(other) => match other.0.downcast_ref() {

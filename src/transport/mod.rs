@@ -26,6 +26,7 @@ mod retry_after;
 mod roots;
 mod tls;
 mod untrusted;
+mod usage;
 mod wire;
 
 #[cfg(test)]
@@ -43,4 +44,5 @@ pub use proxy::Proxies;
 pub use reach::Binding;
 pub use request::{PeerRole, Request, Response};
 pub use retry_after::{retry_after, server_time};
-pub use tls::TlsSettingsError;
+pub use tls::{TlsSettingsError, pem_valid_until};
+pub use usage::Usage;

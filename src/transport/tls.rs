@@ -344,25 +344,60 @@ impl ServerCertVerifier for Verifier {
 fn issuer(certificate: &[u8]) -> Option<String> {
     const COMMON_NAME: &[u8] = &[6, 3, 0x55, 4, 3];
     const ORGANISATION: &[u8] = &[6, 3, 0x55, 4, 10];
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut fields, _) = element(certificate)?;
-    let mut sequences = 0;
-    // Before the issuer: a version, if it is not the first; a serial number; the algorithm of the signature, a
-    // sequence.
-    let name = loop {
-        let (tag, content, rest) = element(fields)?;
-        sequences += usize::from(tag == 0x30);
-        if sequences == 2 {
-            break content;
-        }
-        fields = rest;
-    };
+    let name = sequence(certificate, 2)?;
     let value = |kind: &[u8]| {
         let at = name.windows(kind.len()).position(|window| window == kind)?;
         let (_, text, _) = element(name.get(at + kind.len()..)?)?;
         Some(String::from_utf8_lossy(text.get(..text.len().min(64))?).into_owned())
     };
     value(COMMON_NAME).or_else(|| value(ORGANISATION))
+}
+
+/// The end of a certificate's validity, in seconds since 1970; none where it can't be read.
+pub(super) fn valid_until(certificate: &[u8]) -> Option<u64> {
+    let (_, _, rest) = element(sequence(certificate, 3)?)?;
+    let (tag, text, _) = element(rest)?;
+    let text = std::str::from_utf8(text).ok()?;
+    // RFC 5280 4.1.2.5: years of two digits are 1950 to 2049.
+    let (year, rest): (u64, _) = match tag {
+        0x17 => {
+            let (year, rest) = text.split_at_checked(2)?;
+            let year: u64 = year.parse().ok()?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+        }
+        _ => text.split_at_checked(4).and_then(|(year, rest)| Some((year.parse().ok()?, rest)))?,
+    };
+    let two = |at: usize| rest.get(at..at + 2)?.parse::<u64>().ok();
+    let (month, day, seconds) = (two(0)?, two(2)?, two(4)? * 3600 + two(6)? * 60 + two(8)?);
+    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) {
+        return None;
+    }
+    // Years that begin in March have their odd day at the end.
+    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    days.checked_sub(719_469)?.checked_mul(86_400)?.checked_add(seconds)
+}
+
+/// The content of the sequence of this number in a certificate. Before the second, the issuer, are a version, if it is
+/// not the first; a serial number; the algorithm of the signature, a sequence. The third is the validity.
+fn sequence(certificate: &[u8], number: usize) -> Option<&[u8]> {
+    let (_, certificate, _) = element(certificate)?;
+    let (_, mut fields, _) = element(certificate)?;
+    let mut sequences = 0;
+    loop {
+        let (tag, content, rest) = element(fields)?;
+        sequences += usize::from(tag == 0x30);
+        if sequences == number {
+            return Some(content);
+        }
+        fields = rest;
+    }
+}
+
+/// The end of the validity of the first certificate in a PEM file, in seconds since 1970.
+#[must_use]
+pub fn pem_valid_until(pem: &[u8]) -> Option<u64> {
+    valid_until(&CertificateDer::from_pem_slice(pem).ok()?)
 }
 
 /// Reads a DER element: its tag and content, and what stands behind it.

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use super::usage::Usage;
+
 /// The number of bytes read and written by a connection, so that a slow peer can be told from a dead one.
 pub(super) type Moved = Arc<AtomicU64>;
 
@@ -26,6 +28,7 @@ pub(super) enum Wire {
 pub(super) struct Metered {
     stream: TcpStream,
     moved: Moved,
+    usage: Arc<Usage>,
     /// Why nothing can be written any more; none while it can.
     broken: Option<io::ErrorKind>,
     /// Whether nothing more is to be read.
@@ -33,12 +36,13 @@ pub(super) struct Metered {
 }
 
 impl Metered {
-    pub(super) fn new(stream: TcpStream, moved: Moved) -> Self {
-        Self { stream, moved, broken: None, ended: false }
+    pub(super) fn new(stream: TcpStream, moved: Moved, usage: Arc<Usage>) -> Self {
+        Self { stream, moved, usage, broken: None, ended: false }
     }
 
-    fn count(&self, bytes: usize) {
+    fn count(&self, bytes: usize, way: &AtomicU64) {
         self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
+        way.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Counts the bytes that were written. An error is kept back until all is read: whoever writes reads as well, and
@@ -47,7 +51,7 @@ impl Metered {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
         match done {
             Ok(written) => {
-                self.count(written);
+                self.count(written, &self.usage.sent);
                 Poll::Ready(Ok(written))
             }
             Err(error) => match error.kind() {
@@ -77,7 +81,7 @@ impl AsyncRead for Metered {
         let done = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         let bytes = buffer.filled().len() - before;
         self.ended |= done.is_err() || (bytes == 0 && buffer.remaining() > 0);
-        self.count(bytes);
+        self.count(bytes, &self.usage.received);
         Poll::Ready(done)
     }
 }

@@ -23,13 +23,7 @@ impl Tree {
     /// # Errors
     /// Something failed: what can be taken back was.
     pub(super) async fn apply(&self, mut plan: Plan, principal: &Principal<'_>) -> Result<(), TreeError> {
-        let mut state = TreeState::of(self.store.snapshot()?);
-        if !plan.limited.is_empty() {
-            state.planned.take_in(&mut plan.changes, &plan.effects);
-            let order = self.check_limits(&plan.limited, &state.planned, principal).await?;
-            plan.put_in_order(order);
-            plan.changes = state.planned.give_back();
-        }
+        let mut state = self.check_limited(&mut plan, principal).await?;
         if plan.effects.is_empty() {
             return Ok(self.store.commit(plan.changes).await?);
         }
@@ -77,6 +71,22 @@ impl Tree {
             intent.take_back(begun, &self.store, &self.machine).await;
         }
         result
+    }
+
+    /// Checks the values against limits that have to be read; returns the state that they were found in.
+    pub(super) async fn check_limited(
+        &self,
+        plan: &mut Plan,
+        principal: &Principal<'_>,
+    ) -> Result<TreeState, TreeError> {
+        let mut state = TreeState::of(self.store.snapshot()?);
+        if !plan.limited.is_empty() {
+            state.planned.take_in(&mut plan.changes, &plan.effects);
+            let order = self.check_limits(&plan.limited, &state.planned, principal).await?;
+            plan.put_in_order(order);
+            plan.changes = state.planned.give_back();
+        }
+        Ok(state)
     }
 
     /// The undos of the effects; `in_order`: from what the effects before each will have made of the machine.

@@ -112,6 +112,23 @@ impl Document {
         Ok(Self { moid, client_uri: None, data, is_bare: true })
     }
 
+    /// The data of `node`, of documents that are to be of it and nothing else.
+    ///
+    /// # Errors
+    /// They are of several management objects, or of another one.
+    pub fn only(mut documents: Vec<Self>, node: &NodeRef) -> Result<MoData, TreeError> {
+        let invalid = |why: String| TreeError::Invalid { node: node.client_uri(), why };
+        let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
+            return Err(invalid("the document is of several management objects".to_owned()));
+        };
+        if let Some(moid) = &document.moid
+            && !node.object.answers_to(moid)
+        {
+            return Err(invalid(format!("the document is of {moid:?}")));
+        }
+        Ok(document.data_of(node))
+    }
+
     /// The data of `node`: the inner of `{"NodeName": …}` where it is wrapped in the node's name, which it is
     /// if that is its only member and the DDF has no child of that very name.
     #[must_use]

@@ -24,6 +24,7 @@ mod limits;
 mod maid;
 mod node;
 mod operator;
+mod outline;
 mod plan;
 mod principal;
 mod read;

@@ -126,11 +126,38 @@ impl Tree {
         principal: &Principal<'_>,
     ) -> Result<(), TreeError> {
         let _writer = self.store.writer().await;
+        let plan = self.planned(node, data, principal).await?;
+        self.apply(plan, principal).await
+    }
+
+    /// Checks all that can be known of such a change beforehand, and does nothing.
+    ///
+    /// # Errors
+    /// As [`Tree::replace`], but for what only doing it tells.
+    pub async fn rehearse(
+        &self,
+        node: &NodeRef,
+        data: Data,
+        principal: &Principal<'_>,
+    ) -> Result<(), TreeError> {
+        let _writer = self.store.writer().await;
+        let mut plan = self.planned(node, data, principal).await?;
+        self.check_limited(&mut plan, principal).await?;
+        self.store.rehearse(plan.changes).await?;
+        Ok(())
+    }
+
+    async fn planned(
+        &self,
+        node: &NodeRef,
+        data: Data,
+        principal: &Principal<'_>,
+    ) -> Result<Plan, TreeError> {
         let pass = self.pass(principal)?;
         let mut plan = Plan::default();
         plan.put(&pass, node, data).await?;
         plan.plan_delegations(&pass)?;
-        self.apply(plan, principal).await
+        Ok(plan)
     }
 
     /// Stores documents where each belongs, in new instances mostly, whose MIIDs are assigned here (TS 5.4.1). Each is

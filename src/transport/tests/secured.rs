@@ -12,7 +12,27 @@ use super::server::*;
 use crate::transport::Auth;
 use crate::transport::{
     Binding, Client, ClientSettings, Failure, Refused, Remedy, Request, TlsSettingsError, TransportError,
+    pem_valid_until,
 };
+
+#[test]
+fn how_long_a_certificate_is_valid_is_read_in_both_forms_of_dates() {
+    for (date, expected) in [
+        ((1999, 12, 31), 946_598_400),
+        ((2031, 2, 28), 1_930_003_200),
+        ((2032, 3, 1), 1_961_712_000),
+        ((4096, 1, 1), 67_090_118_400),
+    ] {
+        let mut certificate = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        (certificate.not_before, certificate.not_after) =
+            (date_time_ymd(1990, 1, 1), date_time_ymd(date.0, date.1, date.2));
+        let pem = certificate.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+        assert_eq!(pem_valid_until(pem.as_bytes()), Some(expected), "{date:?}");
+        for cut in [0, 1, 40, 200] {
+            assert_eq!(pem_valid_until(&pem.as_bytes()[..cut]), None);
+        }
+    }
+}
 
 /// Why a server with this certificate is refused, if it is.
 async fn refusal(ca: &Ca, pair: &(String, String), time_floor: u64) -> Option<String> {

@@ -10,22 +10,31 @@ use crate::tree::state::TreeState;
 
 use super::pass::Pass;
 
+/// Why a leaf of the store has no value.
+pub(in crate::tree) const UNSET: &str = "nobody has set it";
+
 impl Pass<'_> {
     /// The value of a leaf from the best of its sources that has one.
     pub(in crate::tree) async fn leaf(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+        Ok(self.answer(node).await?.ok())
+    }
+
+    /// The value of a leaf, or why it has none.
+    pub(in crate::tree) async fn answer(&self, node: &NodeRef) -> Result<Result<Value, String>, TreeError> {
         let mapping = node.mapping();
+        let unset = |value: Option<Value>| value.ok_or_else(|| UNSET.to_owned());
         if mapping.get.is_empty() {
-            return stored(&self.state, node);
+            return stored(&self.state, node).map(unset);
         }
         if let Some(planned) = self.state.planned.outside_leaf(node) {
-            return Ok(planned);
+            return Ok(unset(planned));
         }
         if mapping.pin {
             if let Some(Stored::Leaf(value)) = self.state.snapshot.pin(&node.key())? {
-                return Ok(Some(value));
+                return Ok(Ok(value));
             }
             if let Some(Stored::Leaf(value)) = self.tree.store.held_pin(&node.key()) {
-                return Ok(Some(self.pin(node, value).await));
+                return Ok(Ok(self.pin(node, value).await));
             }
         }
         let mut scope = self.tree.scope(node, self.principal);
@@ -39,11 +48,11 @@ impl Pass<'_> {
         match answer.map_err(|source| TreeError::Backend { node: node.client_uri(), source })? {
             Answer::Value(Reading { value, transient }) => {
                 if mapping.pin && !transient && !value.is_empty() {
-                    return Ok(Some(self.pin(node, value).await));
+                    return Ok(Ok(self.pin(node, value).await));
                 }
-                Ok(Some(value))
+                Ok(Ok(value))
             }
-            Answer::Absent(_) => Ok(None),
+            Answer::Absent(why) => Ok(Err(why)),
             Answer::Unavailable(why) => Err(TreeError::Unavailable { node: node.client_uri(), why }),
         }
     }

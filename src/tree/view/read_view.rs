@@ -38,7 +38,8 @@ pub(in crate::tree) struct ReadView {
 #[derive(Debug)]
 enum Outside {
     Value(Value),
-    Absent,
+    /// None, for this reason.
+    Absent(String),
     Failed(String),
 }
 
@@ -63,8 +64,17 @@ impl ReadView {
         Ok(match self.values.get(node.key().as_bytes()) {
             Some(Outside::Value(value)) => (Some(value.clone()), false),
             Some(Outside::Failed(_)) => (None, true),
-            Some(Outside::Absent) | None => (None, false),
+            Some(Outside::Absent(_)) | None => (None, false),
         })
+    }
+
+    /// Why a leaf has no value, or a node no children, as far as its source has said.
+    pub(in crate::tree) fn why(&self, node: &NodeRef) -> Option<&str> {
+        let key = node.key();
+        match (self.values.get(key.as_bytes()), self.listings.get(key.as_bytes())) {
+            (Some(Outside::Absent(why) | Outside::Failed(why)), _) | (_, Some(Err(why))) => Some(why),
+            _ => None,
+        }
     }
 
     /// The children that the machine lists below `parent`.

@@ -223,7 +223,7 @@ def unreadable(bench):
     restart(bench)
 
 
-@setup(start=[1, "192.0.2.1:3128: Connection refused"], lacks="proxy")
+@setup(start=[1, "the proxy ", "192.0.2.1:3128: Connection refused", "HTTPS_PROXY"])
 def proxy(bench):
     """the proxy does not answer"""
     drop_in = "/etc/systemd/system/omadmd.service.d/proxy.conf"
@@ -236,7 +236,7 @@ def proxy(bench):
     restart(bench)
 
 
-@setup(start=[0, "completed"], lacks="No space left")
+@setup(start=[0, "completed"], status=[0, "/var/lib/omadm is full", "`df /var/lib/omadm`"])
 def disk(bench):
     """the disk of the state is full"""
     machine = bench.machine
@@ -273,7 +273,7 @@ def described(bench):
     restart(bench)
 
 
-@setup(start=[0, "Level: 503"], status=[0, "completed"], lacks="omadm-exec")
+@setup(start=[0, "Level: 503", "`systemctl status omadm-exec.socket`"], status=[0, "completed"])
 def helper(bench):
     """the helper's socket is not there"""
     bench.machine.run("systemctl", "stop", HELPER)

@@ -154,18 +154,21 @@ impl ReadView {
         }
         self.yielder.step().await;
         if !self.values.contains_key(&key) {
-            let read = pass.leaf(node).await;
+            let read = pass.answer(node).await;
             pass.tree.tell_failure(node, "a value", read.as_ref().err());
             let value = match read {
-                Ok(Some(value)) => Outside::Value(value),
-                Ok(None) => Outside::Absent,
+                Ok(Ok(value)) => Outside::Value(value),
+                Ok(Err(why)) => Outside::Absent(why),
                 // It does not withhold all the others from the server.
                 Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
                     Outside::Failed(error.to_string())
                 }
                 Err(error) => return Err(error),
             };
-            let size = if let Outside::Value(value) = &value { value.size() } else { 0 };
+            let size = match &value {
+                Outside::Value(value) => value.size(),
+                Outside::Absent(why) | Outside::Failed(why) => why.len(),
+            };
             self.grow(key.len() + size, node)?;
             self.values.insert(key.clone(), value);
         }

@@ -1,0 +1,74 @@
+# Completion of omadmctl for fish. The table is made of omadmctl's own help: WRITE=1 make test ONLY=tests/completions
+# writes it. A line is a command, its options (with = those that take a text), and what its arguments are.
+
+function __omadmctl_table
+    string split \n 'TABLE
+status||server
+session start||server
+session list||
+get||
+tree||
+set|--dry-run|
+exec|--dry-run --wait|
+alert raise|--source= --target= --mark= --mime= --data=|
+alert list||
+alert drop||server
+account list||
+account test||server
+config-request||
+config check||file
+reload||
+notify|--server-id= --secret-file= --request-mos --prefer= --id=|
+report||dir
+ddf show||file
+ddf check||file
+mo check|--read --sysroot=|dir
+mo ddf||dir
+mo new||file
+mo read|--sysroot=|dir
+explain|--page=|
+TABLE' | string match -v TABLE
+end
+
+function __omadmctl_complete
+    set -l current (commandline -ct)
+    set -l given
+    for word in (commandline -opc)[2..-1]
+        string match -q -- '-*' $word; or set -a given $word
+    end
+    set -l last (commandline -opc)[-1]
+    set -l nexts
+    for line in (__omadmctl_table)
+        set -l fields (string split '|' -- $line)
+        if test (count $given) -gt 0; and contains -- $fields[1] $given[1] "$given[1] $given[2]"
+            set -l options (string split -n ' ' -- $fields[2])
+            if contains -- $last= $options
+                __fish_complete_path $current
+            else if string match -q -- '-*' $current
+                string replace = '' -- $options
+                printf '%s\n' --json --help
+            else
+                switch $fields[3]
+                    case server
+                        omadmctl account list --json 2>/dev/null | string match -ar '"server":"[^"]*"' | string replace -r '.*:"(.*)"' '$1'
+                    case dir
+                        __fish_complete_directories $current
+                    case file
+                        __fish_complete_path $current
+                end
+            end
+            return
+        end
+        set -l words (string split ' ' -- $fields[1])
+        switch (count $given)
+            case 0
+                set -a nexts $words[1]
+            case 1
+                test "$words[1]" = "$given[1]"; and set -a nexts $words[2]
+        end
+    end
+    string match -q -- '-*' $current; and set nexts --json --help --version
+    printf '%s\n' $nexts | sort -u
+end
+
+complete -c omadmctl -f -a '(__omadmctl_complete)'

@@ -1,0 +1,96 @@
+//! `omadmctl exec URI`: a node, executed, and perhaps waited for.
+
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_core::Stream as _;
+use serde_json::{Value as Json, json};
+use tokio::time::timeout;
+use zbus::MessageStream;
+
+use super::agent::told;
+use super::client::{AskError, Client, values};
+use super::terminal::Terminal;
+
+/// How long nothing may be heard until it is looked whether the node is still being executed.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Executes a node; returns whether that was a success.
+pub(super) fn run<O: Write, E: Write>(
+    client_uri: &str,
+    is_dry: bool,
+    waits: bool,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let done = Client::connect()
+        .and_then(|client| client.runtime.block_on(execute(&client, client_uri, is_dry, waits)));
+    let (node, status, what) = match done {
+        Ok(done) => done,
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    if as_json {
+        let shape = json!({ "version": 1, "node": node, "status": status, "what": what, "dryRun": is_dry });
+        writeln!(terminal.out, "{shape}")?;
+    } else {
+        let would = if is_dry { "it may be executed: " } else { "" };
+        let colon = if what.is_empty() { "" } else { ": " };
+        terminal.say(&format!("{node}: {would}{status}{colon}{what}"))?;
+    }
+    Ok(matches!(status, 200..300 | 1200..1300))
+}
+
+/// Has the node executed; returns its ClientURI, the status, and what there is to say of it.
+async fn execute(
+    client: &Client,
+    client_uri: &str,
+    is_dry: bool,
+    waits: bool,
+) -> Result<(String, u64, String), AskError> {
+    // What ends at once is heard as well.
+    let mut signals = if waits { Some(client.signals(None).await?) } else { None };
+    let answer = client.call("Exec", "sb", json!([client_uri, is_dry])).await?;
+    let text = |at: usize| answer.get(at).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let (node, status) = (text(0), answer.get(1).and_then(Json::as_u64).unwrap_or_default());
+    match &mut signals {
+        Some(signals) if status == 202 => {
+            let status = end(client, &node, signals).await?;
+            Ok((node, status, String::new()))
+        }
+        _ => Ok((node, status, text(2))),
+    }
+}
+
+/// Waits for the end of an EXEC; returns its status.
+async fn end(client: &Client, node: &str, signals: &mut MessageStream) -> Result<u64, AskError> {
+    let mut is_gone = false;
+    loop {
+        let next = poll_fn(|context| Pin::new(&mut *signals).poll_next(context));
+        match timeout(QUIET, next).await {
+            Ok(Some(Ok(message))) => {
+                let is_end =
+                    message.header().member().is_some_and(|member| member.as_str() == "ExecFinished");
+                if let ([ended, status], true) = (values(&message).as_slice(), is_end)
+                    && ended == node
+                {
+                    return Ok(status.as_u64().unwrap_or_default());
+                }
+            }
+            Ok(_) => return Err(AskError::NoAgent),
+            Err(_) if is_gone => {
+                let why = format!("{node} is not executed any more, and nobody has told how that ended");
+                return Err(AskError::Refused { name: "Unknown".to_owned(), why });
+            }
+            Err(_) => {
+                let answer = client.call("Status", "", json!([])).await?;
+                let text = answer.first().and_then(Json::as_str).unwrap_or_default();
+                let status: Json = serde_json::from_str(text).unwrap_or_default();
+                let execs = status.get("execs").and_then(Json::as_array);
+                // What has ended just now may be told yet.
+                is_gone = execs.is_none_or(|execs| execs.iter().all(|exec| exec != node));
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What the local operator does by hand: reads the tree, writes, executes, tests an account, notifies; with the real
+//! `omadmctl` on a real bus.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Output;
+use std::time::{Duration, SystemTime};
+
+use omadm_agent::lab::files;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::bus::Daemon;
+use crate::support::local::{AGENT, Agent, PATH, put_on};
+use crate::support::tools::{put_script, written};
+use crate::support::{Bench, DEVINFO, DMACC, SECRET, SERVER_ID, Setup, appears};
+
+const BOARD: &str = "urn:x-test:mo:board:1.0";
+
+/// An object with a file that is there, one that is not, a value of the agent's own, a list of nothing, and a program.
+fn put_board(bench: &Bench, exec: &str) {
+    let mapping = format!(
+        r#"
+moid = "{BOARD}"
+root = "Board"
+instances = ["1"]
+[node.Speed]
+format = "int"
+get = {{ file = "@folder@/root/speed" }}
+set = {{ file = "@folder@/root/speed" }}
+max = 100
+[node.Gone]
+get = {{ file = "@folder@/nothing-here" }}
+[node.Note]
+access = ["Get", "Replace"]
+[node."Ports/<x>"]
+list = {{ glob = "@folder@/ports/*" }}
+[node."Ports/<x>/Name"]
+get = {{ value = "{{x}}" }}
+[node.Do.exec]
+{exec}
+"#
+    );
+    bench.gateway.put_mo("board", "board.toml", &mapping).unwrap();
+    files::put(&bench.gateway.path("root/speed"), "7\n", files::PLAIN).unwrap();
+}
+
+fn board(node: &str) -> String {
+    format!("{BOARD}/1/{node}")
+}
+
+async fn ctl_in(agent: &Agent, columns: Option<&str>, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_omadmctl"));
+    command.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", agent.bus.address()).env_remove("COLUMNS");
+    command.envs(columns.map(|columns| ("COLUMNS", columns)));
+    let output = tokio::time::timeout(crate::support::LIMIT, command.output()).await.unwrap().unwrap();
+    let Output { status, stdout, stderr } = output;
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+async fn ctl(agent: &Agent, arguments: &[&str]) -> (Option<i32>, String, String) {
+    ctl_in(agent, None, arguments).await
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+#[tokio::test]
+async fn each_node_is_shown_with_its_value_or_why_it_has_none() {
+    let bench = Bench::new().await;
+    put_board(&bench, "run = [\"/bin/true\"]");
+    let agent = Agent::start(&bench).await;
+    let (code, out, err) = ctl(&agent, &["tree", "--json", &format!("{BOARD}/1/")]).await;
+    assert_eq!(code, Some(0), "{err}");
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(shown["version"], 1);
+    let of = |node: &str| {
+        let nodes = shown["nodes"].as_array().unwrap().iter();
+        nodes
+            .clone()
+            .find(|shown| shown["uri"] == board(node))
+            .unwrap_or_else(|| panic!("{node}: {shown}"))
+            .clone()
+    };
+    assert_eq!(of("Speed")["value"], 7);
+    let why = |node: &str| of(node)["why"].as_str().unwrap().to_owned();
+    assert!(why("Gone").contains("nothing-here"), "{shown}");
+    assert_eq!(
+        (why("Note"), why("Ports")),
+        ("nobody has set it".to_owned(), "the machine lists nothing".to_owned())
+    );
+    // Everything, in all widths; of secrets and what nobody may GET, nothing.
+    for columns in ["60", "80", "200"] {
+        let (code, out, err) = ctl_in(&agent, Some(columns), &["tree"]).await;
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+        let most: usize = columns.parse().unwrap();
+        assert!(out.lines().all(|line| line.chars().count() <= most), "{columns}:\n{out}");
+        assert!(out.contains(&format!("{BOARD}/1/\n  Speed = 7\n")), "{out}");
+        assert!(out.contains(DEVINFO) && !out.contains(SECRET) && !out.contains('\u{1b}'), "{out}");
+    }
+    let (_, out, _) = ctl(&agent, &["tree", &format!("{DMACC}/{SERVER_ID}/?lv=1")]).await;
+    assert!(out.contains("  Push: what is in it is left out\n") && !out.contains("GCM"), "{out}");
+    let (code, _, err) = ctl(&agent, &["tree", "urn:nothing//"]).await;
+    assert!(code == Some(1) && err.contains("urn:nothing"), "{err}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_is_set_whole_or_not_at_all_and_a_dry_run_does_nothing() {
+    let bench = Bench::new().await;
+    put_board(&bench, "run = [\"/bin/true\"]");
+    let agent = Agent::start(&bench).await;
+    let speed = || std::fs::read_to_string(bench.gateway.path("root/speed")).unwrap();
+    let uri = board("Speed");
+    let dry = ctl(&agent, &["set", "--dry-run", &uri, "40"]).await;
+    assert_eq!(dry, (Some(0), String::new(), String::new()));
+    assert_eq!(speed(), "7\n");
+    let (code, _, err) = ctl(&agent, &["set", "--dry-run", &uri, "500"]).await;
+    assert!(code == Some(1) && err.contains("above the maximum"), "{err}");
+    for (node, value, expected) in [
+        (board("Speed"), "fast", "InvalidArgument"),
+        (board("Gone"), "x", "Forbidden"),
+        (board("Nothing"), "x", "NotFound"),
+        (format!("{DMACC}/{SERVER_ID}/Name"), "x", "Forbidden"),
+    ] {
+        let (code, out, err) = ctl(&agent, &["set", "--json", "--dry-run", &node, value]).await;
+        let error: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &error["error"]), (Some(1), &json!(expected)), "{node}: {err}");
+    }
+    let (code, out, err) = ctl(&agent, &["set", &uri, "40"]).await;
+    if is_root() {
+        assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
+        assert_eq!(speed(), "40\n");
+        assert!(agent.agent.log().contains(&format!("{uri}: set, on the operator's word")));
+        let (code, _, err) = ctl(&agent, &["set", &uri, "500"]).await;
+        assert!(code == Some(1) && err.contains("above the maximum"), "{err}");
+        assert_eq!(speed(), "40\n");
+        // What is kept by the agent, and an interior node as `get` shows it.
+        assert_eq!(ctl(&agent, &["set", &board("Note"), ""]).await.0, Some(0));
+        let document = format!(r#"{{"MOData":{{"Speed":41,"Note":"n"}},"ClientURI":"{BOARD}/1/"}}"#);
+        let set = ctl(&agent, &["set", &format!("{BOARD}/1/"), &document]).await;
+        assert!(set.0 == Some(0) || set.2.contains("replaced"), "{set:?}");
+    } else {
+        assert!(code == Some(1) && err.contains("only root") && speed() == "7\n", "{err}");
+    }
+    agent.stop().await;
+}
+
+/// Who is not root, and whom the policy lets call, has nothing done.
+#[tokio::test]
+async fn only_root_has_anything_done() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new().await;
+    put_board(&bench, "run = [\"@folder@/job\"]");
+    put_script(&bench, "job", "echo run >>@folder@/runs\n");
+    let bus = Daemon::start_with("<policy context=\"default\"><allow user=\"*\"/></policy>");
+    let socket = bus.address();
+    let folder =
+        std::path::Path::new(socket.strip_prefix("unix:path=").unwrap()).parent().unwrap().to_owned();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    put_on(&bench, &bus);
+    let connection = bus.connect().build().await.unwrap();
+    let agent = Agent { agent: bench.start().await, bus, connection };
+    let nobody = async |arguments: &[&str]| {
+        let mut command = Command::new("dbus-send");
+        command.arg(format!("--bus={socket}")).args(["--print-reply", "--dest=org.omadm.Agent1", PATH]);
+        let output = command.args(arguments).uid(65534).gid(65534).output().await.unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (set, exec) = (format!("{AGENT}.Set"), format!("{AGENT}.Exec"));
+    let (speed, job) = (format!("string:{}", board("Speed")), format!("string:{}", board("Do")));
+    for (is_dry, expected) in [("boolean:true", true), ("boolean:false", false)] {
+        for call in [&[set.as_str(), &speed, "string:40", is_dry][..], &[&exec, &job, is_dry]] {
+            let (done, err) = nobody(call).await;
+            assert_eq!(done, expected, "{call:?}: {err}");
+            assert!(done || err.contains("org.omadm.Agent1.Error.NotRoot"), "{err}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(bench.gateway.path("root/speed")).unwrap(), "7\n");
+    assert_eq!(written(&bench, "runs"), "");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_is_executed_and_waited_for_and_no_server_is_told() {
+    if !is_root() {
+        return;
+    }
+    let bench =
+        Bench::with(Setup { config: "[exec]\nsync-limit = \"1s\"\n".into(), ..Setup::default() }).await;
+    put_board(&bench, "run = [\"@folder@/job\"]");
+    put_script(&bench, "job", "echo run >>@folder@/runs\n");
+    let agent = Agent::start(&bench).await;
+    let (uri, x_name) = (board("Do"), format!("{BOARD}//Do"));
+    let (code, out, err) = ctl(&agent, &["exec", &x_name]).await;
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), format!("{uri}: 200\n").as_str(), ""));
+    assert_eq!(written(&bench, "runs"), "run\n");
+    put_script(&bench, "job", "exit 3\n");
+    let (code, out, _) = ctl(&agent, &["exec", "--json", "--wait", &uri]).await;
+    let ended: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &ended["version"], &ended["status"]), (Some(1), &json!(1), &json!(500)), "{out}");
+    // What outlives the command.
+    put_script(&bench, "job", "touch @folder@/begun; while ! [ -e @folder@/go ]; do sleep 0.1; done\n");
+    let (code, out, _) = ctl(&agent, &["exec", &uri]).await;
+    assert!(code == Some(0) && out.contains(": 202: it goes on"), "{out}");
+    let (_, out, _) = ctl(&agent, &["status"]).await;
+    assert!(out.contains(&uri), "{out}");
+    let (code, _, err) = ctl(&agent, &["exec", &uri]).await;
+    assert!(code == Some(1) && err.contains("still being executed"), "{err}");
+    files::put(&bench.gateway.path("go"), "", files::PLAIN).unwrap();
+    while ctl(&agent, &["status"]).await.1.contains(&uri) {}
+    std::fs::remove_file(bench.gateway.path("go")).unwrap();
+    std::fs::remove_file(bench.gateway.path("begun")).unwrap();
+    let waited = async { ctl(&agent, &["exec", "--wait", &uri]).await };
+    let going = async {
+        appears(&bench.gateway.path("begun")).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        files::put(&bench.gateway.path("go"), "", files::PLAIN).unwrap();
+    };
+    let ((code, out, err), ()) = tokio::join!(waited, going);
+    assert_eq!((code, out.as_str()), (Some(0), format!("{uri}: 200\n").as_str()), "{err}");
+    // Nobody hears of it, nor is anything kept of it.
+    let (_, out, _) = ctl(&agent, &["alert", "list"]).await;
+    assert_eq!((out.as_str(), bench.packages().len()), ("", 0));
+    agent.stop().await;
+    let agent = bench.start().await;
+    let log = agent.stop().await;
+    assert!(!log.contains("EXEC"), "{log}");
+}
+
+#[tokio::test]
+async fn an_exec_of_the_operators_waits_for_its_window_and_vetoes_and_outlives_the_agent() {
+    let minutes = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 60;
+    let at = |hours: u64| format!("{:02}:{:02}", (minutes / 60 + hours) % 24, minutes % 60);
+    let bench = Bench::new().await;
+    let run = "run = [\"@folder@/job\"]";
+    put_board(&bench, &format!("{run}\nwindow = \"{}-{}\"\nveto = true", at(3), at(5)));
+    put_script(&bench, "job", "echo run >>@folder@/runs\n");
+    put_script(&bench, "exec-veto.d/10-busy", "echo asked >>@folder@/asked\n");
+    let agent = Agent::start(&bench).await;
+    let (code, out, err) = ctl(&agent, &["exec", "--dry-run", &board("Do")]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(
+        out.contains("202: would wait for its window")
+            && out.contains("would ask")
+            && out.contains("10-busy"),
+        "{out}"
+    );
+    assert_eq!((written(&bench, "runs"), written(&bench, "asked")), (String::new(), String::new()));
+    if !is_root() {
+        agent.stop().await;
+        return;
+    }
+    let (code, out, _) = ctl(&agent, &["exec", &board("Do")]).await;
+    assert!(code == Some(0) && out.contains("202"), "{out}");
+    let Agent { agent, bus, .. } = agent;
+    agent.kill().await;
+    // The window is another one at the next start.
+    put_board(&bench, &format!("{run}\nwindow = \"{}-{}\"\nveto = true", at(22), at(2)));
+    let agent = bench.start().await;
+    appears(&bench.gateway.path("runs")).await;
+    assert_eq!((written(&bench, "asked").as_str(), bench.packages().len()), ("asked\n", 0));
+    agent.stop().await;
+    drop(bus);
+}
+
+#[tokio::test]
+async fn an_account_is_tested_without_a_session() {
+    let bench = Bench::new().await;
+    let agent = Agent::start(&bench).await;
+    let (code, out, err) = ctl(&agent, &["account", "test", SERVER_ID]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    for stage in ["  name ", "\n  TCP ", "\n  TLS ", "\n  HTTP ", "valid", "the server answers"] {
+        assert!(out.contains(stage), "{stage}: {out}");
+    }
+    let (_, out, _) = ctl(&agent, &["account", "test", "--json", SERVER_ID]).await;
+    let tested: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&tested["version"], &tested["ok"], &tested["why"]), (&json!(1), &json!(true), &Value::Null));
+    let exchanges = bench.tape.exchanges();
+    assert!(exchanges.iter().all(|exchange| exchange.request.method == "HEAD"), "no package: {exchanges:?}");
+    assert_eq!(ctl(&agent, &["account", "test", "nobody"]).await.0, Some(1));
+    // What is seen on the way is in the status.
+    let (_, out, _) = ctl(&agent, &["status", "--json"]).await;
+    let server = &serde_json::from_str::<Value>(&out).unwrap()["servers"][SERVER_ID];
+    assert!(server["certificateUntil"].as_u64().is_some_and(|until| until > 1_700_000_000), "{server}");
+    assert!(server["sent"].as_u64() > Some(200) && server["received"].as_u64() > Some(200), "{server}");
+    let (_, out, _) = ctl(&agent, &["status"]).await;
+    for line in ["certificate ", "traffic ", " received since", "\n  link "] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_whose_server_is_not_there_is_told_with_a_hint() {
+    let bench = Bench::with(Setup {
+        account: Box::new(|account, _| account.server_uri = "https://127.0.0.1:1/dm".to_owned()),
+        ..Setup::default()
+    })
+    .await;
+    let agent = Agent::start(&bench).await;
+    let (code, out, _) = ctl(&agent, &["account", "test", SERVER_ID]).await;
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("  name ") && out.contains("can't connect") && out.contains("look at"), "{out}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_notification_is_sent_from_any_machine_and_begins_a_session() {
+    let bench = Bench::new().await;
+    bench.play(json!([]));
+    let agent = Agent::start(&bench).await;
+    let secret = bench.gateway.path("notify.secret");
+    files::put(&secret, format!("{SECRET}\n"), files::PLAIN).unwrap();
+    let to = bench.udp.to_string();
+    let send = async |arguments: &[&str]| {
+        let secret = secret.to_str().unwrap();
+        let common = ["notify", "--server-id", SERVER_ID, "--secret-file", secret, to.as_str()];
+        ctl(&agent, &[&common[..], arguments].concat()).await
+    };
+    let (code, out, err) = send(&["--id", "7", "--request-mos"]).await;
+    assert!(code == Some(0) && out.contains("notification 7"), "{out}{err}");
+    bench.answered_end(&agent.agent, 1).await;
+    assert!(bench.packages()[0].json["MOS"].is_array(), "{:?}", bench.packages()[0].json);
+    let (code, _, err) = send(&["--prefer", "pigeon"]).await;
+    assert!(code == Some(2) && err.contains("--prefer"), "{err}");
+    std::fs::remove_file(&secret).unwrap();
+    let (code, _, err) = send(&[]).await;
+    assert!(code == Some(1) && err.contains("notify.secret"), "{err}");
+    agent.stop().await;
+}

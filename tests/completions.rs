@@ -1,0 +1,95 @@
+//! The completions for shells: what they offer is what `omadmctl` says it takes.
+
+use std::process::Command;
+
+use omadm_agent::lab::files;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/completions");
+
+fn help(words: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_omadmctl")).args(words).arg("--help").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A line of the table: a command, its options, and what its arguments are.
+fn line(command: &str) -> String {
+    let help = help(&command.split(' ').collect::<Vec<_>>());
+    let usage = help.lines().find_map(|line| line.strip_prefix("Usage: omadmctl [--json] ")).unwrap();
+    let rest = usage.strip_prefix(command).unwrap();
+    let mut options = Vec::new();
+    for option in rest.split("--").skip(1) {
+        let name: String = option.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+        let takes = option[name.len()..].strip_prefix(' ').is_some_and(|rest| !rest.starts_with('['));
+        options.push(format!("--{name}{}", if takes { "=" } else { "" }));
+    }
+    let last = rest.rsplit(' ').next().unwrap().trim_matches(['[', ']', '…']);
+    let kind = match last {
+        "SERVER" => "server",
+        "DIR" => "dir",
+        "FILE" => "file",
+        _ => "",
+    };
+    format!("{command}|{}|{kind}", options.join(" "))
+}
+
+/// The table, as the help has it.
+fn table() -> String {
+    let help = help(&[]);
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands = commands.take_while(|line| !line.is_empty());
+    let command = |line: &str| line.trim_start().split("  ").next().unwrap().to_owned();
+    // Names of two words that leave no room have one space behind them.
+    let names: Vec<String> = commands.map(command).collect();
+    names.iter().map(|name| line(name) + "\n").collect()
+}
+
+#[test]
+fn what_shells_complete_is_what_the_help_says() {
+    let table = table();
+    assert!(table.contains("session start||server\n") && table.contains("set|--dry-run|\n"), "{table}");
+    for name in ["omadmctl.bash", "_omadmctl", "omadmctl.fish"] {
+        let file = std::path::Path::new(FOLDER).join(name);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mark = if name.ends_with(".fish") { "'TABLE\n" } else { "<<'TABLE'\n" };
+        let (before, rest) = text.split_once(mark).unwrap();
+        let (_, after) = rest.split_once("TABLE").unwrap();
+        let expected = format!("{before}{mark}{table}TABLE{after}");
+        if std::env::var_os("WRITE").is_some() {
+            files::put(&file, &expected, files::PLAIN).unwrap();
+        } else {
+            assert!(text == expected, "{name} differs from the help: WRITE=1 writes it");
+        }
+    }
+}
+
+/// What bash offers at the end of a line.
+fn bash(line: &str, path: &std::path::Path) -> Vec<String> {
+    let script = format!(
+        "source {FOLDER}/omadmctl.bash; read -ra COMP_WORDS <<<'{line}'; \
+         [[ '{line}' == *' ' ]] && COMP_WORDS+=(''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _omadmctl; \
+         printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let paths = format!("{}:{}", path.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("bash").args(["-c", &script]).env("PATH", paths).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let out = String::from_utf8(output.stdout).unwrap();
+    out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_real_bash_completes_commands_options_and_servers() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = "#!/bin/sh\necho '{\"accounts\":[{\"name\":\"A\",\"server\":\"acme\",\"uri\":\"u\"},{\"server\":\"other\"}]}'\n";
+    files::put(&folder.path().join("omadmctl"), fake, files::PROGRAM).unwrap();
+    std::fs::create_dir(folder.path().join("board")).unwrap();
+    let bash = |line: &str| bash(line, folder.path());
+    assert_eq!(bash("omadmctl st"), ["status"]);
+    assert_eq!(bash("omadmctl session "), ["list", "start"]);
+    assert_eq!(bash("omadmctl --json session st"), ["start"]);
+    assert_eq!(bash("omadmctl session start "), ["acme", "other"]);
+    assert_eq!(bash("omadmctl status a"), ["acme"]);
+    assert_eq!(bash("omadmctl set --d"), ["--dry-run"]);
+    assert_eq!(bash("omadmctl --v"), ["--version"]);
+    let board = folder.path().join("board").display().to_string();
+    assert_eq!(bash(&format!("omadmctl mo check {}/b", folder.path().display())), [board.as_str()]);
+}
