@@ -11,6 +11,7 @@ use super::status::{dev_id, disk, link};
 use crate::agent_state::AgentState;
 use crate::alert::{self, RaiseError};
 use crate::base;
+use crate::base::lane::DOCUMENTS;
 use crate::base::waking;
 use crate::just_in_time::{ConfigurationError, Initiator};
 use crate::package::Alert;
@@ -57,11 +58,14 @@ impl Daemon {
                 self.reload();
             }
             Request::ListAlerts => {
-                let listed = alert::waiting(&self.agent_state.store, MOST_LISTED).map_err(of_store);
-                let text = |listed: Json| Values::Of("s", Json::from(vec![listed.to_string()]));
-                caller.answer(listed.map(text));
+                let store = Arc::clone(&self.agent_state.store);
+                let listed = async move {
+                    let text = move || Ok(alert::waiting(&store, MOST_LISTED)?.to_string());
+                    in_store(text).await.map(|text| Values::Of("s", Json::from(vec![text])))
+                };
+                self.service.answer_by(listed, caller, &[]);
             }
-            Request::DropAlerts(server) => caller.answer(self.drop_alerts(&server).await),
+            Request::DropAlerts(server) => self.drop_alerts(&server, caller),
             Request::Get(client_uri) => self.read(client_uri, false, caller),
             Request::Tree(client_uri) => self.read(client_uri, true, caller),
             Request::Set { client_uri, value, is_dry } => self.set(client_uri, value, is_dry, caller),
@@ -98,22 +102,25 @@ impl Daemon {
     }
 
     /// Forgets the alerts that wait for a server, at all its addresses.
-    async fn drop_alerts(&mut self, server: &str) -> Answer {
+    fn drop_alerts(&mut self, server: &str, caller: Caller) {
         let server_id: ServerId = server.into();
         if self.agent_state.peer(&server_id).is_none() {
-            return Err(unknown_server(&server_id, &self.agent_state));
+            return caller.answer(Err(unknown_server(&server_id, &self.agent_state)));
         }
-        let store = &self.agent_state.store;
-        let destinations = alert::destinations(store).map_err(of_store)?;
-        let its = destinations.iter().filter(|destination| destination.server_id == server_id);
-        let changes = its.map(|destination| Change::AlertsForgotten(destination.key())).collect();
-        store.commit(changes).await.map_err(of_store)?;
-        log::warn!(
-            OMADM_SERVER_ID = server;
-            "{server}: the alerts that waited are forgotten, on the operator's word"
-        );
-        self.service.changed(["PendingAlerts", "Servers"]);
-        Ok(Values::Nothing)
+        let store = Arc::clone(&self.agent_state.store);
+        let dropped = async move {
+            let known = Arc::clone(&store);
+            let destinations = in_store(move || alert::destinations(&known)).await?;
+            let its = destinations.iter().filter(|destination| destination.server_id == server_id);
+            let changes = its.map(|destination| Change::AlertsForgotten(destination.key())).collect();
+            store.commit(changes).await.map_err(of_store)?;
+            log::warn!(
+                OMADM_SERVER_ID = server_id.as_str();
+                "{server_id}: the alerts that waited are forgotten, on the operator's word"
+            );
+            Ok(Values::Nothing)
+        };
+        self.service.answer_by(dropped, caller, &["PendingAlerts", "Servers"]);
     }
 
     fn configure(&mut self, moid: String, initiated_by: &str, caller: Caller) {
@@ -155,6 +162,14 @@ pub(super) fn unknown_server(server_id: &ServerId, agent_state: &AgentState) -> 
         false => "; a file of the configuration is broken: `omadmctl config check` says which",
     };
     Refusal::own("UnknownServer", format!("no account has the server id {:?}{broken}", server_id.as_str()))
+}
+
+/// Reads much of the store, off the agent's thread.
+async fn in_store<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let read = DOCUMENTS.run(read).await;
+    read.map_err(|stuck| Refusal::own("StoreFailed", stuck.to_string()))?.map_err(of_store)
 }
 
 fn of_store(error: StoreError) -> Refusal {

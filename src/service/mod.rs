@@ -69,6 +69,8 @@ pub struct Service {
     is_missed: bool,
     /// The properties that have changed since that was told.
     changed: BTreeSet<&'static str>,
+    /// The tasks that answer calls; each ends with the properties that it has changed.
+    answering: JoinSet<&'static [&'static str]>,
 }
 
 impl Service {
@@ -83,6 +85,7 @@ impl Service {
             next: Some(waking::now()),
             is_missed: false,
             changed: BTreeSet::new(),
+            answering: JoinSet::new(),
         }
     }
 
@@ -120,7 +123,13 @@ impl Service {
     /// Waits for a call; none where the connection came or went.
     pub async fn next_event(&mut self) -> Option<Call> {
         if let Some(link) = &mut self.link {
-            let call = link.next_call().await;
+            let call = tokio::select! {
+                call = link.next_call() => call,
+                Some(answered) = self.answering.join_next() => {
+                    self.changed.extend(answered.unwrap_or_default());
+                    return None;
+                }
+            };
             if call.is_none() {
                 self.link = None;
                 self.lost("the bus has ended the connection");
@@ -141,6 +150,21 @@ impl Service {
             let _ = tokio::time::timeout(AT_END, link.stop()).await;
         }
         self.connecting.shutdown().await;
+    }
+
+    /// Has a task answer a call; where the answer is no refusal, these properties have changed.
+    pub fn answer_by(
+        &mut self,
+        answer: impl Future<Output = Answer> + Send + 'static,
+        caller: Caller,
+        properties: &'static [&'static str],
+    ) {
+        base::spawn_in(&mut self.answering, async move {
+            let answer = answer.await;
+            let changed: &[_] = if answer.is_ok() { properties } else { &[] };
+            caller.answer(answer);
+            changed
+        });
     }
 
     /// Tells that a session is over.
