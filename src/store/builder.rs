@@ -3,7 +3,7 @@
 use redb::Builder;
 
 /// The size of redb's cache in bytes; its own default is 1 GiB.
-const CACHE: usize = 128 * 1024;
+const CACHE: usize = 80 * 1024;
 
 /// redb's builder of databases, with a small cache.
 pub(super) fn builder() -> Builder {

@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
@@ -30,6 +31,11 @@ const HEAD: u64 = 4096;
 const STRIPE: u64 = 256 * 1024;
 /// The size of the pieces in which both copies are compared and copied.
 const CHUNK: usize = 64 * 1024;
+
+/// The number of pages that were read last and are kept. redb's own cache, once full, gives up the very page that it has
+/// just read, unless another one happens to be in the same of its 131 parts: then each step into a tree would read both
+/// copies anew.
+const RECENT: usize = 12;
 
 /// A half of the file: one of the two copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +85,8 @@ pub(super) struct Twin {
     only: Option<Half>,
     /// Whether something could not be written: the copies may differ, and are no damage.
     failed: AtomicBool,
+    /// The pages that were read last, the latest at the end, by their offsets.
+    recent: Mutex<Vec<(u64, Box<[u8]>)>>,
 }
 
 impl Twin {
@@ -87,7 +95,7 @@ impl Twin {
         let length = AtomicU64::new(image_length(file.metadata()?.len()));
         let busy = only.map_or(1, |half| 2 + half as u8);
         file.write_all_at(&[busy], BUSY)?;
-        Ok(Self { file, length, only, failed: AtomicBool::new(only.is_some()) })
+        Ok(Self { file, length, only, failed: AtomicBool::new(only.is_some()), recent: Mutex::default() })
     }
 
     /// Makes an empty twin file of an empty file.
@@ -130,35 +138,8 @@ impl Twin {
         done.inspect_err(|_| self.failed.store(true, Ordering::Release))
     }
 
-    fn write_both(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        match self.only {
-            None => {
-                self.write_half(Half::First, offset, data)?;
-                self.write_half(Half::Second, offset, data)
-            }
-            Some(half) => {
-                self.write_half(half, offset, data)?;
-                // It is behind anyway.
-                let _ = self.write_half(half.other(), offset, data);
-                Ok(())
-            }
-        }
-    }
-
-    fn write_half(&self, half: Half, offset: u64, data: &[u8]) -> io::Result<()> {
-        for (at, piece) in Self::pieces(offset, data.len()) {
-            self.file.write_all_at(data.get(piece).unwrap_or_default(), half.at(at))?;
-        }
-        Ok(())
-    }
-}
-
-impl StorageBackend for Twin {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.length.load(Ordering::Acquire))
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    /// Reads from both copies, which must be the same.
+    fn read_both(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut second = vec![0; if self.only.is_some() { 0 } else { out.len() }];
         for (at, piece) in Self::pieces(offset, out.len()) {
             let out = out.get_mut(piece.clone()).unwrap_or_default();
@@ -175,7 +156,76 @@ impl StorageBackend for Twin {
         Ok(())
     }
 
+    fn write_both(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match self.only {
+            None => {
+                self.write_half(Half::First, offset, data)?;
+                self.write_half(Half::Second, offset, data)
+            }
+            Some(half) => {
+                self.write_half(half, offset, data)?;
+                // It is behind anyway.
+                let _ = self.write_half(half.other(), offset, data);
+                Ok(())
+            }
+        }
+    }
+
+    /// Fills `page` with the one at this offset, if it was read just now.
+    fn recall(&self, offset: u64, page: &mut [u8]) -> bool {
+        let mut recent = self.recent();
+        let Some(at) = recent.iter().position(|(known, _)| *known == offset) else { return false };
+        let found = recent.remove(at);
+        page.copy_from_slice(&found.1);
+        recent.push(found);
+        true
+    }
+
+    /// Keeps a page that was read.
+    fn remember(&self, offset: u64, page: &[u8]) {
+        let mut recent = self.recent();
+        if recent.len() >= RECENT {
+            recent.remove(0);
+        }
+        recent.push((offset, page.into()));
+    }
+
+    /// Forgets what is at or behind `from`, and before `to`.
+    fn forget(&self, from: u64, to: u64) {
+        self.recent().retain(|(offset, _)| offset.saturating_add(PAGE as u64) <= from || *offset >= to);
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Vec<(u64, Box<[u8]>)>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_half(&self, half: Half, offset: u64, data: &[u8]) -> io::Result<()> {
+        for (at, piece) in Self::pieces(offset, data.len()) {
+            self.file.write_all_at(data.get(piece).unwrap_or_default(), half.at(at))?;
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for Twin {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.length.load(Ordering::Acquire))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let is_page = out.len() == PAGE;
+        if is_page && self.recall(offset, out) {
+            return Ok(());
+        }
+        self.read_both(offset, out)?;
+        if is_page {
+            self.remember(offset, out);
+        }
+        Ok(())
+    }
+
     fn set_len(&self, length: u64) -> io::Result<()> {
+        self.forget(0, u64::MAX);
         let before = self.length.load(Ordering::Acquire);
         if length < before {
             // The first copy's end of the last stripe stays in the file; should the image grow again, it is zero.
@@ -194,7 +244,9 @@ impl StorageBackend for Twin {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.noting(self.write_both(offset, data))
+        let written = self.noting(self.write_both(offset, data));
+        self.forget(offset, offset.saturating_add(data.len() as u64));
+        written
     }
 
     fn close(&self) -> io::Result<()> {
