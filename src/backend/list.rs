@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -29,7 +30,7 @@ pub struct Child {
     /// The name as the machine has it, which is the variable's value ([`Context::names`]).
     pub captured: String,
     /// The item of the listing: what it said about the child, and the value of [`Context::item`].
-    pub item: Option<Json>,
+    pub item: Option<Arc<Json>>,
 }
 
 /// Finds the children, at most `list.max` of them; a longer list is cut, and the journal says so.
@@ -146,7 +147,7 @@ fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Resul
             if !seen.insert(name.clone()) {
                 return Err(format!("{captured:?} is there twice"));
             }
-            Ok(Child { name, captured, item })
+            Ok(Child { name, captured, item: item.map(Arc::new) })
         })
         .collect()
 }

@@ -12,9 +12,10 @@ pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>)
     // What can't be sent is not even looked for: a package may have thousands that are over.
     let most = MOST_SHOWN.min(context.budget.left()?);
     let (tree, principal) = (context.tree, &context.principal);
-    let found = context.allowance.search(&uri, tree.resolve_all(&uri, principal, Rights::READ)).await?;
+    let reading = tree.reading(principal)?;
+    let found = context.allowance.search(&uri, reading.resolve_all(&uri, Rights::READ)).await?;
     let held = uri.cache_validator.as_deref();
-    let (mime, body) = match tree.show(found, uri.level, held, most, principal).await {
+    let (mime, body) = match reading.show(found, uri.level, held, most).await {
         Ok(Shown::Empty) => return Ok(Done::no_content()),
         Ok(Shown::Fresh) => return Ok(Done::not_modified()),
         Ok(Shown::Leaf { mime, value }) => (mime, value.to_raw()),

@@ -33,10 +33,7 @@ pub(super) async fn send(
     let uris = client_uris.iter().map(|uri| client_uri(uri, Fields::READ)).collect::<Result<Vec<_>, _>>()?;
     let mut gathering = context.tree.gathering(&context.principal)?;
     for uri in &uris {
-        let found = context
-            .allowance
-            .search(uri, context.tree.resolve_all(uri, &context.principal, Rights::READ))
-            .await?;
+        let found = context.allowance.search(uri, gathering.resolve_all(uri, Rights::READ)).await?;
         gathering.add(found, uri.level, uri.cache_validator.as_deref()).await?;
     }
     if uris.is_empty() {

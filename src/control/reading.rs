@@ -63,7 +63,7 @@ struct Way {
     /// The D-Bus objects that they stand for.
     listed: Vec<(String, String)>,
     /// The item of each of their listings.
-    items: Vec<Option<Json>>,
+    items: Vec<Option<Arc<Json>>>,
 }
 
 struct Reading<'a> {
@@ -410,7 +410,7 @@ impl Reading<'_> {
             expectant: false,
             names: &way.names,
             given: &[],
-            item: way.items.last().and_then(Option::as_ref),
+            item: way.items.last().and_then(Option::as_deref),
             stored: None,
             builtins: &Nobody,
             request: Request { client_uri, moid: Some(&self.object.moid), miid: "1", ..Request::default() },

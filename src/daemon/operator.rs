@@ -107,9 +107,9 @@ async fn read(agent_state: &AgentState, client_uri: &str) -> Answer {
     let uri = parse(client_uri, Fields::READ)?;
     let operator = Operator::default();
     let principal = operator.principal();
-    let tree = &agent_state.tree;
-    let found = tree.resolve_all(&uri, &principal, Rights::READ).await.map_err(of_tree)?;
-    let json = match tree.show(found, uri.level, None, MOST, &principal).await.map_err(of_tree)? {
+    let reading = agent_state.tree.reading(&principal).map_err(of_tree)?;
+    let found = reading.resolve_all(&uri, Rights::READ).await.map_err(of_tree)?;
+    let json = match reading.show(found, uri.level, None, MOST).await.map_err(of_tree)? {
         Shown::Empty | Shown::Fresh => b"null".to_vec(),
         Shown::Leaf { value, .. } => {
             let mut json = Vec::new();

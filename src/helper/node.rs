@@ -125,7 +125,7 @@ impl<'a> NodeAt<'a> {
                         if let ListFrom::Object(object) = &list.from {
                             self.listed.push((object.clone(), captured.clone()));
                         }
-                        self.item = child.item;
+                        self.item = child.item.map(Arc::unwrap_or_clone);
                         self.names.push((label.to_owned(), captured.clone()));
                     }
                     // What a server has called it is in its address, and in nothing that is done.

@@ -171,7 +171,7 @@ async fn list(node: &NodeAt<'_>) -> Result<Json, Failure> {
     }
     let children = node.children(list).await?;
     let element = |child: backend::Child| match child.item {
-        Some(item) => Json::Array(vec![child.captured.into(), item]),
+        Some(item) => Json::Array(vec![child.captured.into(), Arc::unwrap_or_clone(item)]),
         None => Json::Array(vec![child.captured.into()]),
     };
     answered(children, |children| Ok(children.into_iter().map(element).collect()))

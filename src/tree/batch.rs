@@ -21,6 +21,7 @@ use super::view::{
     Extent, Pass, ReadView, Walk, Writer, empty, envelope, is_there, readable, required, secret,
 };
 use crate::base::yielding::Yielder;
+use crate::uri::client::ClientUri;
 
 /// The size of a piece, in bytes; the last one is smaller.
 const PIECE: usize = 64 << 10;
@@ -62,7 +63,13 @@ impl Tree {
     /// # Errors
     /// The store failed.
     pub fn gathering<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Gathering<'a>, TreeError> {
-        let pass = self.pass(principal)?;
+        Gathering::of(self.pass(principal)?)
+    }
+}
+
+impl<'a> Gathering<'a> {
+    /// Goes on with a pass that has found something already.
+    pub(super) fn of(pass: Pass<'a>) -> Result<Self, TreeError> {
         let read_view = ReadView::new(Arc::clone(&pass.state));
         let key = pass.state.snapshot.cache_key()?;
         Ok(Gathering {
@@ -75,9 +82,15 @@ impl Tree {
             yielder: Yielder::default(),
         })
     }
-}
 
-impl Gathering<'_> {
+    /// Finds nodes as [`Tree::resolve_all`] does. What the machine is asked for on the way, is asked once.
+    ///
+    /// # Errors
+    /// As [`Tree::resolve_all`].
+    pub async fn resolve_all(&self, uri: &ClientUri, wanted: Rights) -> Result<Resolved, TreeError> {
+        self.pass.tree.resolve_all_in(&self.pass, uri, wanted).await
+    }
+
     /// Gathers without cache validators: none is in what is serialised, and nothing is fresh.
     #[must_use]
     pub fn without_validators(self) -> Self {

@@ -51,7 +51,7 @@ pub use node::NodeRef;
 pub use operator::Operator;
 pub use plan::Data;
 pub use principal::{Principal, SessionFacts};
-pub use read::{MOST_SHOWN, Shown};
+pub use read::{MOST_SHOWN, Reading, Shown};
 pub use registry::Tree;
 pub use reported::Said;
 pub use resolve::Resolved;

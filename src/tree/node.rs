@@ -89,10 +89,10 @@ impl NodeRef {
         Child { name, captured, item: None }
     }
 
-    fn note_unnamed(&mut self, captured: String, item: Option<serde_json::Value>) {
+    fn note_unnamed(&mut self, captured: String, item: Option<Arc<serde_json::Value>>) {
         let label = self.object.node(self.id).label().unwrap_or_default().to_owned();
         self.variables.push((label, captured));
-        self.item = item.map(Arc::new);
+        self.item = item;
     }
 
     /// The node above; none above the root.

@@ -82,7 +82,8 @@ impl Tree {
         self.resolve_all_in(&self.pass(principal)?, uri, wanted).await
     }
 
-    async fn resolve_all_in(
+    /// Finds the nodes that `uri` addresses, as [`Tree::resolve_all`] does, in the state that a pass reads.
+    pub(super) async fn resolve_all_in(
         &self,
         pass: &Pass<'_>,
         uri: &ClientUri,
@@ -113,7 +114,7 @@ struct Search<'a> {
     uri: &'a ClientUri,
     object: &'a Arc<ManagementObject>,
     /// The listings made so far, by the key of the node that each is of.
-    listings: HashMap<Vec<u8>, Arc<Vec<Child>>>,
+    listings: HashMap<Vec<u8>, Arc<[Child]>>,
     tried: usize,
     yielder: Yielder,
 }
@@ -374,13 +375,12 @@ impl Search<'_> {
     }
 
     /// The children of an un-named description; the machine is asked once.
-    async fn listing(&mut self, parent: &NodeRef, id: NodeId) -> Result<Arc<Vec<Child>>, TreeError> {
+    async fn listing(&mut self, parent: &NodeRef, id: NodeId) -> Result<Arc<[Child]>, TreeError> {
         let key = parent.key().as_bytes().to_vec();
         if let Some(known) = self.listings.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let Pass { tree, principal, state, .. } = self.pass;
-        let children = Arc::new(tree.children(parent, id, state, principal).await?);
+        let children = self.pass.children(parent, id).await?;
         self.tried(children.len()).await?;
         self.listings.insert(key, Arc::clone(&children));
         Ok(children)

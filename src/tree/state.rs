@@ -222,6 +222,11 @@ impl Planned {
         }
     }
 
+    /// Whether anything is planned that the machine will list otherwise.
+    pub(super) fn is_of_machine(&self) -> bool {
+        !self.added.is_empty() || !self.deleted.is_empty()
+    }
+
     /// The children that the machine will list below `parent`, which lists `found` now.
     pub(super) fn listed(&self, parent: &NodeKey, mut found: Vec<Child>) -> Vec<Child> {
         if !self.deleted.is_empty() {

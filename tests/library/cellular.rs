@@ -1,23 +1,22 @@
 //! `mo/cellular`, with what ModemManager says of two modems.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use serde_json::json;
+use std::collections::HashMap;
 use zbus::wire::{ObjectPath, OwnedVariant, Variant};
 use zbus::{OwnedObjectPath, interface};
 
 use super::*;
-use crate::support::bus::Daemon;
+use crate::support::bus::{Calls, Daemon};
 
 const CELLULAR: Published = Published { moid: "urn:x-omadm:mo:cellular:1.0", root: "Cellular" };
 const MODEM: &str = "org.freedesktop.ModemManager1.Modem";
 
 type Properties = HashMap<String, OwnedVariant>;
 
-/// All modems, as ModemManager tells of them at once; it counts how often it does.
-struct Manager(Arc<AtomicUsize>);
+const SERVICE: &str = "org.freedesktop.ModemManager1";
+
+/// All modems, as ModemManager tells of them at once.
+struct Manager;
 
 fn own<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
     OwnedVariant::try_from(value.into()).unwrap()
@@ -26,7 +25,6 @@ fn own<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
 #[interface(name = "org.freedesktop.DBus.ObjectManager")]
 impl Manager {
     fn get_managed_objects(&self) -> HashMap<OwnedObjectPath, HashMap<String, Properties>> {
-        self.0.fetch_add(1, Ordering::SeqCst);
         let path = |text: String| OwnedObjectPath::try_from(text).unwrap();
         let modem = |number: u32, state: i32, registration: Option<u32>| {
             let sim = ObjectPath::try_from(format!("/org/freedesktop/ModemManager1/SIM/{number}")).unwrap();
@@ -49,7 +47,7 @@ impl Manager {
             }
             (path(format!("/org/freedesktop/ModemManager1/Modem/{number}")), interfaces)
         };
-        HashMap::from([modem(2, 8, Some(5)), modem(10, -1, None)])
+        HashMap::from([modem(2, 8, Some(5)), modem(3, 8, Some(5)), modem(10, -1, None)])
     }
 }
 
@@ -101,18 +99,21 @@ impl Bearer {
 }
 
 #[tokio::test]
-async fn modems_are_told_with_what_each_of_their_interfaces_says_and_all_are_asked_for_at_once() {
+async fn modems_are_told_with_what_each_of_their_interfaces_says_and_each_of_it_is_asked_once() {
     let daemon = Daemon::start();
-    let asked = Arc::<AtomicUsize>::default();
-    let service = daemon.connect().name("org.freedesktop.ModemManager1");
-    let service = service.serve_at("/org/freedesktop/ModemManager1", Manager(Arc::clone(&asked)));
+    let service = daemon.connect().name(SERVICE);
+    let service = service.serve_at("/org/freedesktop/ModemManager1", Manager);
     let service = service.serve_at("/org/freedesktop/ModemManager1/Modem/2", Modem);
     let service = service.serve_at("/org/freedesktop/ModemManager1/SIM/2", Sim);
+    let service = service.serve_at("/org/freedesktop/ModemManager1/SIM/3", Sim);
+    let service = service.serve_at("/org/freedesktop/ModemManager1/Bearer/1", Bearer);
     let _service = service.serve_at("/org/freedesktop/ModemManager1/Bearer/0", Bearer).build().await.unwrap();
     let there = ("usr/share/dbus-1/system-services/org.freedesktop.ModemManager1.service", "");
     let bench = bench("cellular", &daemon.config(), &[there]).await;
     let agent = bench.start().await;
-    let before = asked.load(Ordering::SeqCst);
+    let calls = Calls::of(&daemon, SERVICE).await;
+    bench.session(&agent, 1).await;
+    calls.take();
     let modem = |number: u32, state: &str, more: serde_json::Value| {
         let mut modem = json!({
             "Model": "LX-7", "IMEI": format!("35693803564380{number}"), "State": state, "Technology": "LTE",
@@ -127,18 +128,26 @@ async fn modems_are_told_with_what_each_of_their_interfaces_says_and_all_are_ask
         "Registration": {"State": "roaming", "Roaming": true, "Operator": "00101"},
         "Signal": {"Quality": 64, "LTE": {"RSRP": -97.5, "SNR": 11.0}},
     });
+    let sim = json!({"ICCID": "8900100000000000001", "IMSI": "001010000000001"});
+    let bearer =
+        json!({"Connected": true, "Interface": "wwan0", "Received": 9_000_000_000_u64, "Duration": 75});
     let expected = json!({
-        "Modems": {"2": modem(2, "registered", registered), "10": modem(10, "failed", json!({}))},
-        "Sims": {"2": {"ICCID": "8900100000000000001", "IMSI": "001010000000001"}},
-        "Bearers": {
-            "0": {"Connected": true, "Interface": "wwan0", "Received": 9_000_000_000_u64, "Duration": 75},
+        "Modems": {
+            "2": modem(2, "registered", registered.clone()), "3": modem(3, "registered", registered),
+            "10": modem(10, "failed", json!({})),
         },
+        "Sims": {"2": sim, "3": sim},
+        "Bearers": {"0": bearer, "1": bearer},
     });
     assert_eq!(CELLULAR.read(&bench, &agent).await, expected, "{}", agent.log());
-    let asked = asked.load(Ordering::SeqCst) - before;
-    assert!(
-        (1..=3).contains(&asked),
-        "{asked} times: for the list, for all values, and for what carries the session"
-    );
+    // What carries the session is asked for when it begins: all modems, and the SIMs of three. Of SIMs and bearers
+    // nobody tells at once; and where a method is called, each modem says what it takes.
+    let expected = [("Get", 5), ("GetAll", 4 + 3), ("GetManagedObjects", 1 + 1), ("Introspect", 2 + 3)];
+    let expected = expected.map(|(method, times)| (method.to_owned(), times));
+    assert_eq!(calls.take().into_iter().collect::<Vec<_>>(), expected);
+    // The search for nodes, and what is read of them, are one.
+    let states = json!(["GET", CELLULAR.node("Modems/*/Registration/State")]);
+    assert_eq!(CELLULAR.session(&bench, &agent, &[states]).await.0, [200]);
+    assert_eq!(calls.take()["GetManagedObjects"], 1 + 1 + 1);
     agent.stop().await;
 }

@@ -1,14 +1,17 @@
 //! A message bus of a test's own, and modems on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use futures_core::Stream as _;
 use omadm_agent::lab::files;
 use tempfile::TempDir;
-use zbus::{Connection, connection, fdo, interface};
+use zbus::{Connection, MessageStream, connection, fdo, interface};
 
 /// The modems' service.
 pub(crate) const SERVICE: &str = "org.t.Modems1";
@@ -91,6 +94,40 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// The calls on a bus, counted as they pass.
+pub(crate) struct Calls(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl Calls {
+    /// Counts those of one service from now on.
+    pub(crate) async fn of(daemon: &Daemon, service: &'static str) -> Self {
+        let link = daemon.connect().build().await.unwrap();
+        let mut stream = MessageStream::from(&link);
+        let (bus, path, monitoring) =
+            ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring");
+        let rules = vec![format!("type='method_call',destination='{service}'")];
+        link.call_method(Some(bus), path, Some(monitoring), "BecomeMonitor", &(rules, 0_u32)).await.unwrap();
+        let calls = Arc::<Mutex<BTreeMap<String, usize>>>::default();
+        let counted = Arc::clone(&calls);
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
+                let header = message.header();
+                if header.destination().is_some_and(|name| name.as_str() == service)
+                    && let Some(member) = header.member()
+                {
+                    *counted.lock().unwrap().entry(member.to_string()).or_default() += 1;
+                }
+            }
+            drop(link);
+        });
+        Self(calls)
+    }
+
+    /// How often each method was called since this was asked last.
+    pub(crate) fn take(&self) -> BTreeMap<String, usize> {
+        std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 

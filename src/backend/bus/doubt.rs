@@ -29,7 +29,7 @@ pub async fn bus_doubt(object: &str, member: BusMember<'_>, context: &Context<'_
     let bus: &Bus = &context.machine.bus;
     let (service, interface) = (&place.object.name, &place.object.interface);
     let mut told = None;
-    for path in place.paths(bus).await.ok()? {
+    for path in place.paths(bus, None).await.ok()? {
         let described = bus.describe(service, &path, interface).await.ok()?;
         if !described.is_there {
             continue;

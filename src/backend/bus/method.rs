@@ -6,7 +6,7 @@ use zbus::Message;
 use zbus::wire::{OwnedVariant, Structure, StructureBuilder, Variant};
 
 use super::properties::bounded;
-use super::{Bus, BusMethod, ObjectAt, READING, Trouble, convert};
+use super::{Bus, BusMethod, ObjectAt, READING, Seen, Trouble, convert};
 use crate::backend::answer::{Answer, Raw};
 use crate::backend::context::Context;
 use crate::backend::error::BackendError;
@@ -35,7 +35,7 @@ pub(in crate::backend) async fn method(
     for template in args {
         filled.push(template.fill_text(&context.variables(value))?);
     }
-    let found = Method::find(&context.machine.bus, place, name, &filled).await;
+    let found = Method::find(&context.machine.bus, place, name, &filled, None).await;
     found.map_err(|trouble| trouble.error(place.named(name)))
 }
 
@@ -55,7 +55,7 @@ pub(in crate::backend) async fn answer(
     }
     let bus = &context.machine.bus;
     let replied = async {
-        let method = Method::find(bus, place, name, &filled).await?;
+        let method = Method::find(bus, place, name, &filled, context.seen).await?;
         values(method.invoke(bus, READING).await?)
     };
     match replied.await {
@@ -85,10 +85,16 @@ fn values(reply: Message) -> Result<Vec<OwnedVariant>, Trouble> {
 }
 
 impl Method {
-    async fn find(bus: &Bus, place: ObjectAt<'_>, name: &str, args: &[String]) -> Result<Self, Trouble> {
+    async fn find(
+        bus: &Bus,
+        place: ObjectAt<'_>,
+        name: &str,
+        args: &[String],
+        seen: Option<&Seen>,
+    ) -> Result<Self, Trouble> {
         let object = place.object;
         let mut absent = format!("there is no {}", object.path);
-        for path in place.paths(bus).await? {
+        for path in place.paths(bus, seen).await? {
             let described = match bus.describe(&object.name, &path, &object.interface).await {
                 Ok(described) => described,
                 Err(Trouble::Absent(why)) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::properties::{INTERFACE, bounded, unknown};
-use super::seen::{Managed, ManagedResult, Properties, Seen, SeenObject, SeenResult};
+use super::seen::{Key, Managed, ManagedResult, NamesResult, Properties, Seen, SeenObject, SeenResult};
 use super::{Bus, BusMethod, READING, Trouble, convert};
 use crate::backend::answer::{Answer, MAX_INPUT};
 use crate::backend::context::Context;
@@ -49,7 +49,7 @@ impl<'a> ObjectAt<'a> {
     }
 
     /// The paths that the object may have, the best first.
-    pub(super) async fn paths(&self, bus: &Bus) -> Result<Vec<String>, Trouble> {
+    pub(super) async fn paths(&self, bus: &Bus, seen: Option<&Seen>) -> Result<Vec<String>, Trouble> {
         let path = &self.object.path;
         let Some((before, after)) = path.split_once('*') else { return Ok(vec![path.clone()]) };
         if let Some(name) = self.listed {
@@ -58,7 +58,7 @@ impl<'a> ObjectAt<'a> {
                 false => Err(Trouble::Absent(format!("{name:?} is no object's name"))),
             };
         }
-        let names = described(bus, self.object).await?;
+        let names = described(bus, self.object, seen).await?;
         Ok(names.into_iter().map(|name| format!("{before}{name}{after}")).collect())
     }
 
@@ -73,11 +73,13 @@ impl<'a> ObjectAt<'a> {
                 self.listed.is_none_or(|name| name == *captured)
             };
             let first = found.find(wanted).ok_or(Trouble::Absent(absent))?;
-            return Ok(SeenObject { path: first.1.to_owned(), properties: first.2.clone() });
+            return Ok(SeenObject { path: first.1.to_owned(), properties: first.2.clone(), size: 0 });
         }
-        for path in self.paths(bus).await? {
+        for path in self.paths(bus, Some(seen)).await? {
             match properties(bus, name, &path, interface).await {
-                Ok((properties, _)) if !properties.is_empty() => return Ok(SeenObject { path, properties }),
+                Ok((properties, size)) if !properties.is_empty() => {
+                    return Ok(SeenObject { path, properties, size });
+                }
                 Ok(_) => absent = format!("{path} has no property of {interface}"),
                 Err(Trouble::Absent(why)) => absent = why,
                 Err(other) => return Err(other),
@@ -91,8 +93,8 @@ impl<'a> ObjectAt<'a> {
         let BusObject { name, path, interface, .. } = self.object;
         let path = path.replacen('*', self.listed.unwrap_or("*"), 1);
         let key = (name.clone(), path, interface.clone());
-        if let Some(known) = seen.lock().get(&key) {
-            return known.clone();
+        if let Some(known) = seen.object(&key) {
+            return known;
         }
         let found = self.find(bus, seen).await.map(Arc::new);
         seen.keep(key, found.clone());
@@ -112,12 +114,12 @@ pub(in crate::backend) async fn is_away(object: &str, context: &Context<'_>) -> 
 }
 
 /// The names that stand for the `*` as introspection has them, in the order of their numbers.
-async fn described(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble> {
+async fn described(bus: &Bus, object: &BusObject, seen: Option<&Seen>) -> Result<Vec<String>, Trouble> {
     let (before, after) = object.path.split_once('*').unwrap_or((&object.path, ""));
     let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
     let suffix = after.split('/').next().unwrap_or_default();
     let parent = if parent.is_empty() { "/" } else { parent };
-    let children = bus.describe(&object.name, parent, "").await?.children;
+    let children = child_names(bus, &object.name, parent, seen).await?;
     let captured = |child: &String| {
         let name = child.strip_prefix(prefix)?.strip_suffix(suffix)?;
         is_element(name).then(|| name.to_owned())
@@ -128,27 +130,39 @@ async fn described(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble
     Ok(names)
 }
 
+/// The names of the objects just below one, from what this reading has seen already.
+async fn child_names(bus: &Bus, service: &str, path: &str, seen: Option<&Seen>) -> NamesResult {
+    let key = (service.to_owned(), path.to_owned());
+    if let Some(known) = seen.and_then(|seen| seen.children(&key)) {
+        return known;
+    }
+    let names = bus.describe(service, path, "").await.map(|described| described.children.into());
+    if let Some(seen) = seen {
+        seen.keep_children(key, names.clone());
+    }
+    names
+}
+
 fn in_order(name: &str) -> (u64, String) {
     (name.parse().unwrap_or(u64::MAX), name.to_owned())
 }
 
 /// All that an object manager has, from what this reading has seen already.
 pub(super) async fn managed(bus: &Bus, service: &str, path: &str, seen: Option<&Seen>) -> ManagedResult {
-    let key = (service.to_owned(), path.to_owned());
-    if let Some(known) = seen.and_then(|seen| seen.managers().get(&key).cloned()) {
-        return known;
+    match seen {
+        Some(seen) => {
+            seen.manager(service, path).get_or_init(|| all_managed(bus, service, path)).await.clone()
+        }
+        None => all_managed(bus, service, path).await,
     }
+}
+
+async fn all_managed(bus: &Bus, service: &str, path: &str) -> ManagedResult {
     let method = BusMethod { service, path, interface: MANAGER, name: "GetManagedObjects" };
-    let found = bus.ask(method, READING, &()).await.and_then(bounded).map_err(unknown).and_then(|reply| {
-        let read: zbus::Result<Managed> = reply.body().deserialize();
-        let refused =
-            |error: zbus::Error| Trouble::Refused("its object manager".to_owned(), error.to_string());
-        read.map(Arc::new).map_err(refused)
-    });
-    if let Some(seen) = seen {
-        seen.managers().insert(key, found.clone());
-    }
-    found
+    let reply = bus.ask(method, READING, &()).await.and_then(bounded).map_err(unknown)?;
+    let read: zbus::Result<Managed> = reply.body().deserialize();
+    let refused = |error: zbus::Error| Trouble::Refused("its object manager".to_owned(), error.to_string());
+    read.map(Arc::new).map_err(refused)
 }
 
 /// The objects of a manager's that this one may mean, in the order of their numbers: what stands for the `*`, the path,
@@ -220,29 +234,44 @@ pub(in crate::backend) async fn children(
             Err(trouble) => trouble.answer(|| place.named("*")),
         };
     }
-    let names = match described(bus, place.object).await {
+    let names = match described(bus, place.object, context.seen).await {
         Ok(names) => names,
         Err(trouble) => return trouble.answer(|| place.named("*")),
     };
     let (mut children, mut size) = (Vec::new(), 0);
     for child in names {
         let path = format!("{before}{child}{after}");
-        let (properties, bytes) = match properties(bus, name, &path, interface).await {
+        let found = match one_of_all(bus, (name.clone(), path, interface.clone()), context.seen).await {
             Ok(found) => found,
             // It is of another kind, or has gone meanwhile.
             Err(Trouble::Absent(_)) => continue,
             Err(trouble) => return trouble.answer(|| place.named("*")),
         };
-        size += bytes;
+        size += found.size;
         if size > MAX_INPUT {
             return Err(BackendError::TooLarge { what: place.named("*"), limit: MAX_INPUT });
         }
-        children.push(element(&child, &properties));
+        children.push(element(&child, &found.properties));
         if children.len() > max {
             break;
         }
     }
     Ok(Answer::Value(children))
+}
+
+/// One object of a list, from what this reading has seen already; its leaves are read from there.
+async fn one_of_all(bus: &Bus, key: Key, seen: Option<&Seen>) -> SeenResult {
+    if let Some(known) = seen.and_then(|seen| seen.object(&key)) {
+        return known;
+    }
+    let (service, path, interface) = &key;
+    let (properties, size) = properties(bus, service, path, interface).await?;
+    let found = Arc::new(SeenObject { path: path.clone(), properties, size });
+    // One that has no properties is none where a value is read.
+    if let Some(seen) = seen.filter(|_| !found.properties.is_empty()) {
+        seen.keep(key, Ok(Arc::clone(&found)));
+    }
+    Ok(found)
 }
 
 fn element(captured: &str, properties: &Properties) -> Element {

@@ -5,7 +5,7 @@ use std::fmt;
 use zbus::wire::{OwnedVariant, Signature, Variant};
 
 use super::properties::{INTERFACE, bounded, unknown};
-use super::seen::SeenObject;
+use super::seen::{Seen, SeenObject};
 use super::{Bus, BusMethod, ObjectAt, READING, SETTING, Trouble, convert};
 use crate::backend::answer::{Answer, Raw};
 use crate::backend::content::Content;
@@ -82,7 +82,7 @@ impl Target {
 
     async fn search(bus: &Bus, place: ObjectAt<'_>, property: &str) -> Result<Self, Trouble> {
         let mut absent = format!("there is no {}", place.object.path);
-        for path in place.paths(bus).await? {
+        for path in place.paths(bus, None).await? {
             let address = PropertyAddress::at(place, path, property);
             let trouble = match address.get(bus).await {
                 Ok(now) => {
@@ -133,12 +133,12 @@ pub(in crate::backend) async fn read(
     let bus = &context.machine.bus;
     let value = match context.seen {
         Some(seen) => match place.seen(bus, seen).await {
-            Ok(found) => of_found(bus, &found, place, property).await,
+            Ok(found) => of_found(bus, seen, &found, place, property).await,
             // One property that can't be told spoils all of them in some services.
-            Err(Trouble::Denied(_) | Trouble::Refused(..)) => search(bus, place, property).await,
+            Err(Trouble::Denied(_) | Trouble::Refused(..)) => search(bus, place, property, Some(seen)).await,
             Err(other) => Err(other),
         },
-        None => search(bus, place, property).await,
+        None => search(bus, place, property, None).await,
     };
     let what = || place.named(property);
     match value {
@@ -150,22 +150,39 @@ pub(in crate::backend) async fn read(
     }
 }
 
+/// The property of an object that was seen. One that is not among all is asked for by itself, of the first object only
+/// where there is none such.
 async fn of_found(
     bus: &Bus,
+    seen: &Seen,
     found: &SeenObject,
     place: ObjectAt<'_>,
     property: &str,
 ) -> Result<OwnedVariant, Trouble> {
-    match found.properties.get(property) {
-        Some(value) => Ok(value.clone()),
-        None => PropertyAddress::at(place, found.path.clone(), property).get(bus).await,
+    if let Some(value) = found.properties.get(property) {
+        return Ok(value.clone());
     }
+    let address = PropertyAddress::at(place, found.path.clone(), property);
+    let key = (address.service.clone(), address.interface.clone(), property.to_owned());
+    if seen.lacks(&key) {
+        return Err(Trouble::Absent(format!("{} has no {property}", address.interface)));
+    }
+    let got = address.get(bus).await;
+    if matches!(got, Err(Trouble::Absent(_))) {
+        seen.note_lacking(key);
+    }
+    got
 }
 
 /// The property in the first of the object's places that has it.
-async fn search(bus: &Bus, place: ObjectAt<'_>, property: &str) -> Result<OwnedVariant, Trouble> {
+async fn search(
+    bus: &Bus,
+    place: ObjectAt<'_>,
+    property: &str,
+    seen: Option<&Seen>,
+) -> Result<OwnedVariant, Trouble> {
     let mut absent = format!("there is no {}", place.object.path);
-    for path in place.paths(bus).await? {
+    for path in place.paths(bus, seen).await? {
         match PropertyAddress::at(place, path, property).get(bus).await {
             Err(Trouble::Absent(why)) => absent = why,
             other => return other,

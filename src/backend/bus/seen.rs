@@ -1,17 +1,20 @@
-//! The objects that one reading has seen: what comes from one object takes one call.
+//! What services have answered in one reading: nothing is asked for twice, and what comes from one object takes one call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value as Json};
+use tokio::sync::OnceCell;
 use zbus::OwnedObjectPath;
 use zbus::wire::OwnedVariant;
 
 use super::Trouble;
 use crate::helper_protocol::{HelperOp, HelperReply};
 
-/// The most objects whose properties one reading keeps.
-const MOST_SEEN: usize = 64;
+/// The most bytes of replies that one reading keeps: what services have answered once more is asked for anew.
+const MOST_SEEN: usize = 4 << 20;
+/// The bytes that an object takes besides its reply.
+const OVERHEAD: usize = 512;
 
 /// An object's properties by name.
 pub(super) type Properties = HashMap<String, OwnedVariant>;
@@ -21,20 +24,34 @@ pub(super) type Managed = HashMap<OwnedObjectPath, HashMap<String, Properties>>;
 
 pub(super) type ManagedResult = Result<Arc<Managed>, Trouble>;
 
-/// The properties of objects that one reading has seen: what comes from one object takes one call, and so does what one
+/// The answers of services that one reading has had: what comes from one object takes one call, and so does what one
 /// object manager tells of.
 #[derive(Debug, Default)]
 pub struct Seen {
-    objects: Mutex<HashMap<Key, SeenResult>>,
-    /// By service and path.
-    managers: Mutex<HashMap<(String, String), ManagedResult>>,
+    objects: Mutex<SeenObjects>,
+    /// By service and path. Who comes while it is asked waits for its answer.
+    managers: Mutex<HashMap<(String, String), Arc<OnceCell<ManagedResult>>>>,
+    /// The names of the objects just below one, by service and path.
+    children: Mutex<HashMap<(String, String), NamesResult>>,
+    /// The properties that an interface of a service turned out not to have.
+    lacking: Mutex<HashSet<Key>>,
     /// What the helper has answered before it was asked one by one, by operation.
     answered: Mutex<HashMap<String, HelperReply>>,
 }
 
+/// The objects, and the bytes that they take.
+#[derive(Debug, Default)]
+struct SeenObjects {
+    found: HashMap<Key, SeenResult>,
+    size: usize,
+}
+
 pub(super) type SeenResult = Result<Arc<SeenObject>, Trouble>;
 
-/// The key of an object: service, path as the mapping has it or as it was listed, interface.
+pub(super) type NamesResult = Result<Arc<[String]>, Trouble>;
+
+/// The key of an object: service, path as the mapping has it or as it was listed, interface. Of a property: service,
+/// interface, name.
 pub(super) type Key = (String, String, String);
 
 /// An object that was found.
@@ -42,6 +59,8 @@ pub(super) type Key = (String, String, String);
 pub(super) struct SeenObject {
     pub(super) path: String,
     pub(super) properties: Properties,
+    /// The size of the reply that has them, in bytes.
+    pub(super) size: usize,
 }
 
 /// An object with the properties of one of its interfaces.
@@ -56,23 +75,42 @@ pub(crate) struct ServiceObject {
 }
 
 impl Seen {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Key, SeenResult>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn object(&self, key: &Key) -> Option<SeenResult> {
+        lock(&self.objects).found.get(key).cloned()
     }
 
-    pub(super) fn managers(&self) -> MutexGuard<'_, HashMap<(String, String), ManagedResult>> {
-        self.managers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The place of what the object manager at `path` answers.
+    pub(super) fn manager(&self, service: &str, path: &str) -> Arc<OnceCell<ManagedResult>> {
+        let key = (service.to_owned(), path.to_owned());
+        Arc::clone(lock(&self.managers).entry(key).or_default())
+    }
+
+    pub(super) fn children(&self, key: &(String, String)) -> Option<NamesResult> {
+        lock(&self.children).get(key).cloned()
+    }
+
+    pub(super) fn keep_children(&self, key: (String, String), names: NamesResult) {
+        lock(&self.children).insert(key, names);
+    }
+
+    /// Whether the interface of the service turned out not to have this property.
+    pub(super) fn lacks(&self, property: &Key) -> bool {
+        lock(&self.lacking).contains(property)
+    }
+
+    pub(super) fn note_lacking(&self, property: Key) {
+        lock(&self.lacking).insert(property);
     }
 
     /// Keeps what the helper has answered to an operation.
     pub(in crate::backend) fn answered(&self, op: &HelperOp, reply: HelperReply) {
         let Ok(op) = serde_json::to_string(op) else { return };
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(op, reply);
+        lock(&self.answered).insert(op, reply);
     }
 
     /// Takes what the helper has answered to an operation.
     pub(in crate::backend) fn take_answer(&self, op: &HelperOp) -> Option<HelperReply> {
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answered = lock(&self.answered);
         if answered.is_empty() {
             return None;
         }
@@ -80,10 +118,16 @@ impl Seen {
     }
 
     pub(super) fn keep(&self, key: Key, found: SeenResult) {
-        let mut seen = self.lock();
-        if seen.len() >= MOST_SEEN {
-            seen.clear();
+        let mut seen = lock(&self.objects);
+        let size = OVERHEAD + found.as_ref().map_or(0, |object| object.size);
+        if seen.size + size > MOST_SEEN {
+            *seen = SeenObjects::default();
         }
-        seen.insert(key, found);
+        seen.size += size;
+        seen.found.insert(key, found);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

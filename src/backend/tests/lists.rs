@@ -1,5 +1,7 @@
 //! `list`.
 
+use std::sync::Arc;
+
 use regex_lite::Regex;
 
 use super::*;
@@ -70,7 +72,12 @@ async fn programs_name_children() {
         };
         let from = ListFrom::Records { place: RecordsPlace::Run(argv), shape };
         let children = bench.list(from, 10).await?;
-        Ok::<_, BackendError>(children.into_iter().map(|child| (child.name, child.item)).collect::<Vec<_>>())
+        Ok::<_, BackendError>(
+            children
+                .into_iter()
+                .map(|child| (child.name, child.item.map(Arc::unwrap_or_clone)))
+                .collect::<Vec<_>>(),
+        )
     };
     let leases = r#"echo '[{"mac":"aa:bb","ip":"192.0.2.7"}]'"#;
     let item = json!({ "mac": "aa:bb", "ip": "192.0.2.7" });
@@ -107,11 +114,11 @@ async fn a_json_file_has_elements() {
     let Ok(Answer::Value(children)) = listed("ports", Some("name")).await else { panic!() };
     let names: Vec<&str> = children.iter().map(|child| child.name.as_str()).collect();
     assert_eq!(names, ["wan", "lan%2F1"]);
-    assert_eq!(children[0].item, Some(json!({ "name": "wan", "speed": 1000 })));
+    assert_eq!(children[0].item.as_deref(), Some(&json!({ "name": "wan", "speed": 1000 })));
     let Ok(Answer::Value(children)) = listed("dns", None).await else { panic!() };
     let names: Vec<&str> = children.iter().map(|child| child.name.as_str()).collect();
     assert_eq!(names, ["0", "1"], "twice the same is no reason to fail");
-    let context = Context { item: children[1].item.as_ref(), ..bench.context() };
+    let context = Context { item: children[1].item.as_deref(), ..bench.context() };
     let item = read_source(&source(SourceKind::Item(".".into())), Format::Chr, &context).await.unwrap();
     assert!(matches!(item, Answer::Value(reading) if reading.value == Value::Text("::1".into())));
     let told = listed("ports", Some("speed")).await.unwrap_err().to_string();
@@ -136,8 +143,8 @@ async fn a_line_is_a_record_of_named_groups() {
     let found = listed(Some("mac")).await;
     assert_eq!(found.iter().map(|child| child.captured.as_str()).collect::<Vec<_>>(), ["aa:bb", "cc:dd"]);
     assert_eq!(
-        found[0].item,
-        Some(json!({ "expiry": "1790000000", "mac": "aa:bb", "ip": "192.0.2.7", "host": null }))
+        found[0].item.as_deref(),
+        Some(&json!({ "expiry": "1790000000", "mac": "aa:bb", "ip": "192.0.2.7", "host": null }))
     );
     assert_eq!(found[1].item.as_ref().unwrap()["host"], "printer");
     assert_eq!(listed(None).await[0].name, "1790000000", "without `key`, the first group");

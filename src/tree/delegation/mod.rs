@@ -14,6 +14,7 @@ mod record;
 pub(super) use edit::{Edit, Edits};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
@@ -216,7 +217,7 @@ struct Held {
 impl From<Entry> for Child {
     fn from(entry: Entry) -> Self {
         let item = json!({ "MIID": entry.miid, "MAID": entry.maid, "AccessRights": entry.rights.bits() });
-        Self { captured: decode_name(&entry.name), name: entry.name, item: Some(item) }
+        Self { captured: decode_name(&entry.name), name: entry.name, item: Some(Arc::new(item)) }
     }
 }
 

@@ -1,9 +1,10 @@
 //! A pass, which is a read under way: for whom, of which state of the store, and what it has seen of the machine. Step
 //! 1 of a read.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-use crate::backend::{self, Seen};
+use crate::backend::{self, Child, Seen};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 use crate::tree::principal::Principal;
@@ -22,14 +23,16 @@ pub(in crate::tree) struct Pass<'a> {
     pub(in crate::tree) principal: &'a Principal<'a>,
     pub(in crate::tree) state: Arc<TreeState>,
     /// The D-Bus objects that the pass has seen.
-    pub(in crate::tree) seen: Seen,
+    pub(in crate::tree) seen: Arc<Seen>,
+    /// The listings that were made, by the key of the node whose children each has: the machine is asked once.
+    pub(in crate::tree) listings: Mutex<HashMap<Vec<u8>, Arc<[Child]>>>,
 }
 
 impl Tree {
     /// Begins a pass, which reads the store as it is now.
     pub(in crate::tree) fn pass<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Pass<'a>, TreeError> {
         let state = Arc::new(TreeState::of(self.store.snapshot()?));
-        Ok(Pass { tree: self, principal, state, seen: Seen::default() })
+        Ok(Pass { tree: self, principal, state, seen: Arc::default(), listings: Mutex::default() })
     }
 }
 

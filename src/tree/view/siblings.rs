@@ -1,8 +1,11 @@
 //! Siblings: the children that an un-named description has right now, listed by the machine, kept in the store, or
 //! entries of access rights. Step 3 of a read.
 
-use crate::backend::{self, Answer, Child};
+use std::sync::{Arc, PoisonError};
+
+use crate::backend::{self, Answer, Child, Seen};
 use crate::base::Order as _;
+use crate::mo::mapping::List;
 use crate::mo::{ManagementObject, NodeId};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
@@ -27,23 +30,47 @@ impl Tree {
         state: &TreeState,
         principal: &Principal<'_>,
     ) -> Result<Vec<Child>, TreeError> {
+        match listing_of(parent, id) {
+            Some(list) => {
+                let listed = self.list(list, parent, principal, None).await?;
+                Ok(state.planned.listed(&parent.key(), listed))
+            }
+            None => self.kept_children(parent, id, state, principal),
+        }
+    }
+
+    /// The children that no machine lists.
+    fn kept_children(
+        &self,
+        parent: &NodeRef,
+        id: NodeId,
+        state: &TreeState,
+        principal: &Principal<'_>,
+    ) -> Result<Vec<Child>, TreeError> {
         if parent.object.per_object {
             return self.delegation_entries(parent, principal, state);
         }
-        let Some(list) = &parent.object.node(id).mapping.list else {
-            let stored = state.children(&parent.key())?.into_iter();
-            // Stored siblings with a name of their own are not children of the un-named node.
-            let unnamed = stored.filter(|name| parent.object.child(parent.id, name) == Some(id));
-            return Ok(unnamed
-                .map(|name| Child { captured: decode_name(&name), name, item: None })
-                .collect());
-        };
-        let scope = self.scope(parent, principal);
+        let stored = state.children(&parent.key())?.into_iter();
+        // Stored siblings with a name of their own are not children of the un-named node.
+        let unnamed = stored.filter(|name| parent.object.child(parent.id, name) == Some(id));
+        Ok(unnamed.map(|name| Child { captured: decode_name(&name), name, item: None }).collect())
+    }
+
+    /// The children that the machine lists.
+    async fn list(
+        &self,
+        list: &List,
+        parent: &NodeRef,
+        principal: &Principal<'_>,
+        seen: Option<&Seen>,
+    ) -> Result<Vec<Child>, TreeError> {
+        let mut scope = self.scope(parent, principal);
+        scope.seen = seen;
         match backend::list(list, &scope.context()).await {
-            Ok(Answer::Value(children)) => Ok(state.planned.listed(&parent.key(), children)),
+            Ok(Answer::Value(children)) => Ok(children),
             Ok(Answer::Absent(why)) => {
                 log::debug!("{}: a list has no children: {why}", parent.client_uri());
-                Ok(state.planned.listed(&parent.key(), Vec::new()))
+                Ok(Vec::new())
             }
             Ok(Answer::Unavailable(why)) => Err(TreeError::Unavailable { node: parent.client_uri(), why }),
             Err(source) => Err(TreeError::Backend { node: parent.client_uri(), source }),
@@ -66,6 +93,11 @@ impl Tree {
         let child = parent.child(id, name);
         Ok(state.exists(&child.key())?.then_some(child))
     }
+}
+
+fn listing_of(parent: &NodeRef, id: NodeId) -> Option<&List> {
+    let list = parent.object.node(id).mapping.list.as_ref();
+    list.filter(|_| !parent.object.per_object)
 }
 
 /// The un-named children of a node, to be looked up by their names.
@@ -93,10 +125,37 @@ impl Siblings {
 }
 
 impl Pass<'_> {
+    /// The children of `parent` that the un-named description `id` has. The machine is asked once for each listing.
+    pub(in crate::tree) async fn children(
+        &self,
+        parent: &NodeRef,
+        id: NodeId,
+    ) -> Result<Arc<[Child]>, TreeError> {
+        let Pass { tree, principal, state, listings, .. } = self;
+        let Some(list) = listing_of(parent, id) else {
+            return tree.kept_children(parent, id, state, principal).map(Arc::from);
+        };
+        let key = parent.key();
+        let known = listings.lock().unwrap_or_else(PoisonError::into_inner).get(key.as_bytes()).cloned();
+        let listed = match known {
+            Some(known) => known,
+            None => {
+                let listed: Arc<[Child]> = tree.list(list, parent, principal, Some(&self.seen)).await?.into();
+                let mut listings = listings.lock().unwrap_or_else(PoisonError::into_inner);
+                listings.insert(key.as_bytes().to_vec(), Arc::clone(&listed));
+                listed
+            }
+        };
+        Ok(match state.planned.is_of_machine() {
+            true => state.planned.listed(&key, listed.to_vec()).into(),
+            false => listed,
+        })
+    }
+
     /// The un-named children of a node.
     pub(in crate::tree) async fn unnamed(&self, node: &NodeRef) -> Result<Siblings, TreeError> {
         match node.object.unnamed_child(node.id) {
-            Some(id) => self.tree.children(node, id, &self.state, self.principal).await.map(Siblings::new),
+            Some(id) => self.children(node, id).await.map(|found| Siblings::new(found.to_vec())),
             None => Ok(Siblings::default()),
         }
     }

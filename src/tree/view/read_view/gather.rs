@@ -190,10 +190,10 @@ impl ReadView {
         let known = match self.listings.get(&key) {
             Some(known) => known.clone(),
             None => {
-                let listed = pass.tree.children(parent, id, &self.state, pass.principal).await;
+                let listed = pass.children(parent, id).await;
                 pass.tree.tell_failure(&parent.child(id, ""), "a list", listed.as_ref().err());
                 match listed {
-                    Ok(children) => Ok(Arc::from(children)),
+                    Ok(children) => Ok(children),
                     // It costs its own children, and nothing of the others.
                     Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
                         Err(error.to_string())
