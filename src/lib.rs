@@ -32,7 +32,7 @@
 //! | [`store`] | what survives a power cut; [`store::records`] are what it keeps | no |
 //! | [`helper_protocol`] | what the agent and `omadm-exec`, its privileged helper, say to each other | yes |
 //! | [`backend`] | where values come from and go to: files, D-Bus, programs, os-release, builtins…; how an effect is taken back | no |
-//! | [`watches`] | what values come from, watched: files by inotify, D-Bus services by their signals | no |
+//! | [`watches`] | what values come from, watched: files (inotify), D-Bus services (signals), neighbours and devices (netlink) | no |
 //! | [`connectivity`] | what ModemManager and NetworkManager say of links and of the SIM; names by systemd-resolved | `reading` |
 //! | [`helper`] | `omadm-exec`: what it is told is checked against files of root's, then done | no |
 //! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |

@@ -8,7 +8,7 @@ use omadm_agent::lab::files;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
 
-use crate::support::{Agent, Bench, LIMIT, SERVER_ID, Setup, SmallDisk};
+use crate::support::{Agent, Bench, LIMIT, SERVER_ID, Setup, SmallDisk, network};
 
 const CLIMATE: &str = "urn:x-omadm:mo:climate:1.0";
 /// A minute, and what a slow machine takes.
@@ -24,7 +24,11 @@ const NODES: &str = "moid = \"urn:x-omadm:mo:climate:1.0\"\nroot = \"Climate\"\n
     [node.\"Zones/<z>/Celsius\"]\nformat = \"int\"\nget = { file = \"@folder@/values/zones/zone{z}\" }\n\
     [node.\"Zones/<z>/Said\"]\nformat = \"int\"\nget = { run = [\"/bin/cat\", \"@folder@/values/zones/zone{z}\"] }\n\
     [node.\"Devices/<mac>\"]\nlist = { file = \"@folder@/values/leases\", json = true, key = \"mac\" }\n\
-    [node.\"Devices/<mac>/IP\"]\nget = { item = \"ip\" }\n";
+    [node.\"Devices/<mac>/IP\"]\nget = { item = \"ip\" }\n\
+    [node.\"Guests/<g>\"]\nlist = { run = [\"@folder@/tell\", \"@folder@/values/guests\"], watch = [\"@folder@/values/guests\"] }\n\
+    [node.\"Guests/<g>/Here\"]\nget = { value = \"yes\" }\n\
+    [node.\"Neighbours/<n>\"]\nlist = { run = [\"@folder@/neighbours\"], watch = [\"neighbours\"] }\n\
+    [node.\"Neighbours/<n>/Here\"]\nget = { value = \"yes\" }\n";
 
 /// An agent with an object that has these alarms.
 struct Rig {
@@ -42,6 +46,8 @@ impl Rig {
         std::fs::create_dir_all(rig.path("values/zones")).unwrap();
         files::put(&rig.path("tell"), "#!/bin/sh\necho >>\"$1.asked\"\ncat \"$1\"\n", files::PROGRAM)
             .unwrap();
+        let neighbours = "#!/bin/sh\nip -4 neigh show dev lan | cut -d ' ' -f 1\n";
+        files::put(&rig.path("neighbours"), neighbours, files::PROGRAM).unwrap();
         rig
     }
 
@@ -264,6 +270,49 @@ async fn a_program_is_asked_again_and_again_and_where_files_tell_nothing_wakes_t
     let names: Vec<String> =
         store.snapshot().unwrap().alarms().unwrap().into_iter().map(|(key, _)| key.name).collect();
     assert_eq!(names, ["hot"]);
+}
+
+#[tokio::test]
+async fn a_program_is_asked_at_a_sign_of_what_it_has_and_at_no_other_time() {
+    let guests = "[alarm.guests]\nlist = \"Guests/<g>\"\nevery = \"1s\"\n\
+        alert = { type = \"urn:t:at:come\", cleared = \"urn:t:at:gone\" }";
+    let rig = Rig::new(guests).await;
+    rig.put("guests", "ann\n");
+    let agent = rig.bench.start().await;
+    a_while().await;
+    agent.at_rest().await;
+    let asked = || std::fs::read(rig.path("values/guests.asked")).unwrap().len();
+    let before = asked();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!((asked(), agent.timers()), (before, Vec::new()), "{}", agent.log());
+    rig.put("guests", "ann\nbob\n");
+    let bob = |what: &'static str| (what, "Guests/bob", json!({"Value": "bob"}));
+    rig.hears(&agent, LIMIT, &[bob("come")]).await;
+    assert_eq!(asked(), before + 1, "{}", agent.log());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn who_comes_into_the_network_is_told_by_the_kernel() {
+    network::of_its_own("who_comes_into_the_network_is_told_by_the_kernel", async {
+        network::run(
+            "ip link add lan type veth peer name port; ip link set port up; ip link set lan up
+             ip addr add 192.0.2.1/24 dev lan",
+        )
+        .await;
+        let neighbours = "[alarm.neighbours]\nlist = \"Neighbours/<n>\"\nevery = \"1s\"\n\
+            alert = { type = \"urn:t:at:come\", cleared = \"urn:t:at:gone\" }";
+        let rig = Rig::new(neighbours).await;
+        let agent = rig.bench.start().await;
+        a_while().await;
+        agent.at_rest().await;
+        network::run("ip neigh add 192.0.2.7 lladdr 02:00:5e:00:00:07 dev lan nud reachable").await;
+        let seven = |what: &'static str| (what, "Neighbours/192.0.2.7", json!({"Value": "192.0.2.7"}));
+        rig.hears(&agent, LIMIT, &[seven("come")]).await;
+        agent.at_rest().await;
+        agent.stop().await;
+    })
+    .await;
 }
 
 /// A file system that does not answer.

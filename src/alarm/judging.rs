@@ -88,8 +88,10 @@ impl Alarms {
         known.look = None;
         known.note(id, &outcome);
         known.pause_unseen(&outcome, at.now);
+        let every = known.alarm.every.unwrap_or(schedule::EVERY);
+        self.schedule.space(id, outcome.programs.then_some(every));
         if outcome.polls {
-            self.schedule.appoint(id, at.now + known.alarm.every.unwrap_or(schedule::EVERY));
+            self.schedule.appoint(id, at.now + every);
         }
         if let Some(again) = outcome.again {
             self.schedule.appoint(id, at.now + again);

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::AlarmId;
 use super::rule::Reading;
 use crate::agent_state::AgentState;
+use crate::backend::Seen;
 use crate::base;
 use crate::config::Account;
 use crate::mo::ManagementObject;
@@ -56,6 +57,8 @@ pub(crate) struct LookOutcome {
     pub(super) is_cut: bool,
     /// Whether nothing tells of some of the changes there, so that it is looked at every now and then.
     pub(super) polls: bool,
+    /// Whether programs are asked that something tells of: not at each of its words, which may be many.
+    pub(super) programs: bool,
     /// The keys in the store whose commits are signs for the alarm.
     pub(super) keys: Vec<NodeKey>,
     /// Why something could not be read.
@@ -111,6 +114,7 @@ impl Look {
             is_cut: watched.is_cut,
             // Who could not be listed may come to be so without a word.
             polls: !told || watched.failed.is_some(),
+            programs: watched.programs,
             keys: watched.keys,
             failed: watched.failed,
             again: None,
@@ -155,15 +159,16 @@ impl Look {
     /// Reads the leaves, and hands each reading over. `each`: each is risky by itself.
     async fn read_all(&self, nodes: Vec<WatchedNode>, each: bool) -> Trouble {
         let (mut nodes, mut running, mut trouble) = (nodes.into_iter(), JoinSet::new(), Trouble::default());
+        let seen = Arc::<Seen>::default();
         loop {
             while running.len() < AT_A_TIME
                 && let Some(watched) = nodes.next()
             {
                 let (agent_state, account) = (Arc::clone(&self.agent_state), Arc::clone(&self.account));
-                let alarm = Arc::clone(&self.alarm);
+                let (alarm, seen) = (Arc::clone(&self.alarm), Arc::clone(&seen));
                 base::spawn_in(&mut running, async move {
                     let principal = Principal { account: &account, session: SessionFacts::default() };
-                    let read = agent_state.tree.compare(&watched.node, &alarm.condition, &principal);
+                    let read = agent_state.tree.compare(&watched.node, &alarm.condition, &principal, &seen);
                     let read = if each {
                         let name = format!("{}: reading it for its alarm {}", watched.client_uri, alarm.name);
                         Arc::clone(&agent_state.crash_guard).run_risky(name, read).await

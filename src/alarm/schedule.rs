@@ -30,12 +30,14 @@ struct AlarmTimes {
     running: bool,
     /// Whether programs are asked, which may take their time.
     asks: bool,
+    /// The least time from the beginning of a look to that of one that a sign brings.
+    spacing: Duration,
 }
 
 impl AlarmTimes {
     fn due(&self) -> Option<Instant> {
         let signalled = self.sign.map(|sign| {
-            let free = self.begun.map_or(sign, |begun| begun + SPACING);
+            let free = self.begun.map_or(sign, |begun| begun + self.spacing);
             free.max(sign + PATIENCE)
         });
         [signalled, self.appointment].into_iter().flatten().min().filter(|_| !self.running)
@@ -48,7 +50,14 @@ impl Schedule {
     pub(super) fn keep(&mut self, known: &BTreeSet<AlarmId>, now: Instant) {
         self.0.retain(|id, _| known.contains(id));
         for id in known {
-            let new = AlarmTimes { sign: None, appointment: None, begun: None, running: false, asks: false };
+            let new = AlarmTimes {
+                sign: None,
+                appointment: None,
+                begun: None,
+                running: false,
+                asks: false,
+                spacing: SPACING,
+            };
             self.0.entry(id.clone()).or_insert(new).appointment = Some(now);
         }
     }
@@ -57,6 +66,13 @@ impl Schedule {
     pub(super) fn asks(&mut self, id: &AlarmId, asks: bool) {
         if let Some(times) = self.0.get_mut(id) {
             times.asks = asks;
+        }
+    }
+
+    /// Has signs bring a look no sooner than this after the last one; none: soon.
+    pub(super) fn space(&mut self, id: &AlarmId, spacing: Option<Duration>) {
+        if let Some(times) = self.0.get_mut(id) {
+            times.spacing = spacing.unwrap_or(SPACING);
         }
     }
 

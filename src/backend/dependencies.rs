@@ -7,7 +7,8 @@ use super::bus::BusSign;
 use super::context::Context;
 use super::file;
 use super::machine_id;
-use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace, Source, SourceKind};
+use crate::bearer::KernelTopic;
+use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace, Source, SourceKind, WatchEntry};
 
 /// The files and folders that values come from, and whether some come from where nothing tells of a change. The store
 /// tells of its own.
@@ -21,8 +22,12 @@ pub struct Dependencies {
     pub trees: BTreeSet<PathBuf>,
     /// Services that tell of changes by signals, to whoever waits for those.
     pub signals: BTreeSet<BusSign>,
+    /// The topics of which the kernel tells by netlink.
+    pub kernel: BTreeSet<KernelTopic>,
     /// Whether some come from programs and the like, which have to be asked again.
     pub others: bool,
+    /// Whether some come from programs whose mappings say what tells of a change.
+    pub programs: bool,
     /// Whether some are in lists of which something tells.
     pub lists: bool,
 }
@@ -51,7 +56,8 @@ impl Dependencies {
             // A session's own values are nothing to those outside of it.
             SourceKind::Builtin(name) if name.starts_with("session-") || name == "agent-version" => {}
             SourceKind::Property { object, property } => self.signal(object, Some(property), context),
-            SourceKind::Method { .. } | SourceKind::Run(_) | SourceKind::Builtin(_) => self.others = true,
+            SourceKind::Run(_) => self.program(&source.watch, context),
+            SourceKind::Method { .. } | SourceKind::Builtin(_) => self.others = true,
         }
     }
 
@@ -72,18 +78,36 @@ impl Dependencies {
                 return self.signal(object, None, context);
             }
             ListFrom::Records { .. } => {
-                self.others = true;
-                return;
+                self.lists = true;
+                return self.program(&list.watch, context);
             }
         };
         let is_plain = |component: &&str| !component.contains(['*', '?', '[', '{']);
         let components: Vec<&str> = pattern.split('/').collect();
         let plain = components.iter().take_while(|component| is_plain(component)).count();
+        self.lists = true;
+        // Of what is no file really, the kernel tells otherwise.
+        if pattern.starts_with("/sys/") && context.machine.sysroot == Path::new("/") {
+            self.kernel.insert(KernelTopic::Devices);
+            return;
+        }
         // What lies deeper than the first pattern may come and go unseen.
         self.others |= components.len() > plain + 1;
-        self.lists = true;
         let folder = components.get(..plain).unwrap_or_default().join("/");
         self.folders.extend(below(&folder, context));
+    }
+
+    /// Adds a program: what its mapping says tells of a change.
+    fn program(&mut self, watch: &[WatchEntry], context: &Context<'_>) {
+        self.others |= watch.is_empty();
+        self.programs |= !watch.is_empty();
+        for entry in watch {
+            match entry {
+                WatchEntry::File(path) => self.file(path, context),
+                WatchEntry::Folder(path) => self.folders.extend(below(path, context)),
+                WatchEntry::Neighbours => drop(self.kernel.insert(KernelTopic::Neighbours)),
+            }
+        }
     }
 
     /// Adds a property of a D-Bus object; none: its objects, and all of their properties.

@@ -11,7 +11,7 @@ mod stack;
 pub use interfaces::{Links, is_here, is_up, links, look, name_of};
 pub use known_interfaces::{Id, KnownInterfaces};
 pub use link::{Device, Interface, Link, Metered, Modem, Told};
-pub use netlink_watch::NetlinkWatch;
+pub use netlink_watch::{KernelTopic, NetlinkWatch};
 
 /// The type of connection that the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! Watching links and addresses for changes, by a netlink socket, so that waiting costs no wake-up.
+//! Watching links and addresses, neighbours or devices for changes, by a netlink socket, so that waiting costs no
+//! wake-up.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -10,7 +11,21 @@ use tokio::net::UnixDatagram;
 /// and `RTMGRP_IPV6_ROUTE` of rtnetlink(7).
 const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 0x40 | 0x400;
 
-/// A netlink socket that wakes up when a link, an address or a route comes or goes.
+/// The group of neighbours, and of what bridges have learned: `RTMGRP_NEIGH` of rtnetlink(7).
+const NEIGHBOURS: u32 = 0x4;
+/// The group of the kernel's own events of devices (`NETLINK_KOBJECT_UEVENT` of netlink(7)).
+const DEVICES: u32 = 0x1;
+
+/// A topic of which the kernel tells by netlink, besides links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KernelTopic {
+    /// Neighbours in the network, and who is at which port of a bridge.
+    Neighbours,
+    /// Devices that come, go, or say that they have changed.
+    Devices,
+}
+
+/// A netlink socket that wakes up when a link, an address or a route comes or goes; or at what else it is made for.
 ///
 /// tokio has no netlink socket of its own; its `UnixDatagram` does to the descriptor just what is needed
 /// here, poll(2) and recv(2).
@@ -23,13 +38,24 @@ impl NetlinkWatch {
     /// # Errors
     /// The kernel has no netlink, or a sandbox forbids it.
     pub fn new() -> io::Result<Self> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
+        Self::listen(SockProtocol::NetlinkRoute, GROUPS)
+    }
+
+    /// Begins to listen to a topic instead.
+    ///
+    /// # Errors
+    /// As [`NetlinkWatch::new`].
+    pub fn of(topic: KernelTopic) -> io::Result<Self> {
+        match topic {
+            KernelTopic::Neighbours => Self::listen(SockProtocol::NetlinkRoute, NEIGHBOURS),
+            KernelTopic::Devices => Self::listen(SockProtocol::NetlinkKObjectUEvent, DEVICES),
+        }
+    }
+
+    fn listen(protocol: SockProtocol, groups: u32) -> io::Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         Ok(Self(UnixDatagram::from_std(socket.into())?))
     }
 

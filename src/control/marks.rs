@@ -79,7 +79,7 @@ pub(super) async fn of_list(list: &List, children: usize, context: &Context<'_>)
     };
     let shape = RecordsShape::Lines { matching: None, key: None };
     let from = ListFrom::Records { place: place.clone(), shape };
-    let lines = List { from, max: usize::MAX, privileged: list.privileged };
+    let lines = List { from, max: usize::MAX, ..list.clone() };
     let Ok(Answer::Value(lines)) = backend::list(&lines, context).await else { return None };
     let found: Vec<_> = lines.iter().filter_map(|line| regex.captures(&line.captured)).collect();
     if found.is_empty() && !lines.is_empty() {

@@ -18,6 +18,7 @@ mod read;
 mod scalar;
 mod setting;
 mod source;
+mod watch;
 
 pub use alarm::AlarmAlert;
 pub(super) use alarm::{AlarmEntry, ConditionEntry, ThresholdEntry};
@@ -32,7 +33,7 @@ pub(crate) use super::leaf_path::LeafPath;
 pub(crate) use super::limit::Limits;
 pub(crate) use super::pipeline::{Pipeline, TimeUnit};
 pub(crate) use super::select::Select;
-pub(crate) use super::source::{Source, SourceKind};
+pub(crate) use super::source::{Source, SourceKind, WatchEntry};
 pub(crate) use super::template::{Piece, Template};
 pub(crate) use super::window::Window;
 
@@ -282,6 +283,8 @@ pub struct List {
     pub max: usize,
     /// Whether listing takes root: the privileged helper does it.
     pub privileged: bool,
+    /// What tells that a program would list others now; nothing: it is asked again now and then.
+    pub watch: Vec<WatchEntry>,
 }
 
 /// The source of an un-named node's children.

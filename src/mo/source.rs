@@ -16,6 +16,8 @@ pub struct Source {
     pub pipeline: Pipeline,
     /// Whether reading takes root: the privileged helper does it.
     pub privileged: bool,
+    /// What tells that a program would say something else now; nothing: it is asked again now and then.
+    pub watch: Vec<WatchEntry>,
 }
 
 /// The kind of a source: where a value comes from.
@@ -91,4 +93,15 @@ impl fmt::Display for SourceKind {
             Self::Builtin(name) => write!(f, "builtin {name}"),
         }
     }
+}
+
+/// An entry of `watch`: something that tells that a program may have another answer now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchEntry {
+    /// A file; it need not be there.
+    File(String),
+    /// A folder with all files in it; it need not be there.
+    Folder(String),
+    /// Neighbours in the network, as the kernel knows them.
+    Neighbours,
 }

@@ -4,18 +4,20 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::backend::{self, Dependencies};
+use crate::backend::{self, Dependencies, Seen};
 use crate::mo::alarm::{Alarm, Condition, Threshold};
 use crate::mo::mapping::SourceKind;
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::store::NodeKey;
 use crate::uri::decode_name;
 
+use super::dependencies::is_untold;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::principal::Principal;
 use super::registry::Tree;
 use super::state::TreeState;
+use super::view::Pass;
 
 /// The most leaves or elements that an alarm watches.
 const MOST: usize = 1024;
@@ -35,6 +37,8 @@ pub struct Watched {
     pub is_cut: bool,
     /// The files and signals that all of it comes from, besides the store.
     pub dependencies: Dependencies,
+    /// Whether programs are asked whose mappings say what tells of a change.
+    pub programs: bool,
     /// The keys in the store where any of it is, or may come to be.
     pub keys: Vec<NodeKey>,
 }
@@ -112,10 +116,11 @@ impl Tree {
                 self.depends(&leaf, principal, &mut found.dependencies, &mut found.keys);
             }
         }
+        found.programs = found.dependencies.programs;
         Ok(found)
     }
 
-    /// Reads a leaf, and what it is compared with.
+    /// Reads a leaf, and what it is compared with. What a service has said of others that are read with it is in `seen`.
     ///
     /// # Errors
     /// A source does not answer, or fails.
@@ -124,6 +129,7 @@ impl Tree {
         node: &NodeRef,
         condition: &Condition,
         principal: &Principal<'_>,
+        seen: &Arc<Seen>,
     ) -> Result<Comparison, TreeError> {
         let (limit, clear) = match condition {
             Condition::Above { limit, clear } | Condition::Below { limit, clear } => {
@@ -132,25 +138,9 @@ impl Tree {
             Condition::Equals(limit) => (Some(limit), None),
             Condition::Changes | Condition::Listed => (None, None),
         };
-        let limit = self.threshold(node, limit, principal).await?;
-        let clear = self.threshold(node, clear, principal).await?;
-        Ok(Comparison { value: self.value(node, principal).await?, limit, clear })
-    }
-
-    async fn threshold(
-        &self,
-        node: &NodeRef,
-        threshold: Option<&Threshold>,
-        principal: &Principal<'_>,
-    ) -> Result<Option<Value>, TreeError> {
-        match threshold {
-            None => Ok(None),
-            Some(Threshold::Fixed(value)) => Ok(Some(value.clone())),
-            Some(Threshold::Leaf { up, down }) => match leaf_at(node, *up, down) {
-                Some(leaf) => self.value(&leaf, principal).await,
-                None => Ok(None),
-            },
-        }
+        let pass = Pass { seen: Arc::clone(seen), ..self.pass(principal)? };
+        let (limit, clear) = (threshold(&pass, node, limit).await?, threshold(&pass, node, clear).await?);
+        Ok(Comparison { value: pass.leaf(node).await?, limit, clear })
     }
 
     /// Adds what a leaf's value comes from.
@@ -167,8 +157,24 @@ impl Tree {
         }
         let scope = self.scope(leaf, principal);
         for source in sources {
+            dependencies.others |= is_untold(&leaf.object, leaf.id, source);
             dependencies.add(source, &scope.context());
         }
+    }
+}
+
+async fn threshold(
+    pass: &Pass<'_>,
+    node: &NodeRef,
+    threshold: Option<&Threshold>,
+) -> Result<Option<Value>, TreeError> {
+    match threshold {
+        None => Ok(None),
+        Some(Threshold::Fixed(value)) => Ok(Some(value.clone())),
+        Some(Threshold::Leaf { up, down }) => match leaf_at(node, *up, down) {
+            Some(leaf) => pass.leaf(&leaf).await,
+            None => Ok(None),
+        },
     }
 }
 

@@ -115,6 +115,7 @@ impl Walk<'_> {
         let scope = self.tree.scope(parent, self.principal);
         for id in at_and_below(&parent.object, id) {
             for source in &parent.object.node(id).mapping.get {
+                found.others |= is_untold(&parent.object, id, source);
                 found.add(source, &scope.context());
             }
         }
@@ -134,10 +135,21 @@ impl Walk<'_> {
         }
         let scope = self.tree.scope(node, self.principal);
         for source in &mapping.get {
+            found.others |= is_untold(&node.object, node.id, source);
             found.add(source, &scope.context());
         }
         Ok(())
     }
+}
+
+/// Whether a source of a description is what a program has listed: of which elements there are, its `watch` tells, and
+/// of what is said of each, nothing does.
+pub(super) fn is_untold(object: &ManagementObject, id: NodeId, source: &Source) -> bool {
+    if !matches!(source.from, SourceKind::Item(_)) {
+        return false;
+    }
+    let list = object.lineage(id).find(|node| node.is_unnamed()).and_then(|node| node.mapping.list.as_ref());
+    list.is_some_and(|list| matches!(list.from, ListFrom::Records { place: RecordsPlace::Run(_), .. }))
 }
 
 /// Whether what is at or below a description comes from files or lists of files, which may have the names of its

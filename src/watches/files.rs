@@ -15,6 +15,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::net::unix::pipe::Receiver;
 
@@ -199,6 +200,8 @@ impl<K: Ord + Clone> FileWatches<K> {
                     }
                     known.interests.insert((id.clone(), what.clone()));
                 }
+                // Nothing in it can be read by whoever may not enter it; the folder above tells when he may.
+                Err(Errno::EACCES) if folder.join(".").symlink_metadata().is_err() => {}
                 Err(error) => {
                     log::debug!("{} is not watched: {error}", folder.display());
                     all = false;

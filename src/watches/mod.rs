@@ -1,15 +1,17 @@
-//! Watches of what values come from: files, by inotify, and D-Bus services, by their signals. Alarms and subscriptions
-//! wait by them, and need not ask.
+//! Watches of what values come from: files, by inotify, D-Bus services, by their signals, and what the kernel tells by
+//! netlink. Alarms and subscriptions wait by them, and need not ask.
 
 mod files;
+mod kernel;
 mod mounts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::backend::{Bus, BusWatches, Dependencies};
 pub(crate) use files::FileWatches;
+use kernel::KernelWatches;
 
 /// The number of tries after which a list is given up that comes and goes faster than it can be watched.
 const MOST_TURNS: usize = 3;
@@ -23,13 +25,21 @@ pub(crate) struct SourceWatches<K> {
     /// The watches of files; none where the kernel gives no inotify instance.
     files: Option<Arc<FileWatches<K>>>,
     bus: BusWatches<K>,
+    kernel: KernelWatches<K>,
+    /// What each depended on when it was looked at last: mostly it still does, and one look is enough.
+    last: Mutex<BTreeMap<K, Dependencies>>,
 }
 
 impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
     /// Makes watches of nothing yet; a warning where files can't be watched. `what` says in the journal which files it
     /// is: those that "servers subscribe to".
     pub(crate) fn new(what: &str) -> Self {
-        Self { files: FileWatches::if_possible(what), bus: BusWatches::default() }
+        Self {
+            files: FileWatches::if_possible(what),
+            bus: BusWatches::default(),
+            kernel: KernelWatches::default(),
+            last: Mutex::default(),
+        }
     }
 
     /// Watches for `id` what `find` says that its finding depends on, and nothing else. Returns what was found, and
@@ -45,20 +55,28 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
         bus: &Arc<Bus>,
         find: impl Fn() -> Finding<'f, T, E>,
     ) -> Result<(T, bool), E> {
-        let (mut found, mut dependencies) = find().await?;
+        let mut watched = self.lock().get(id).cloned();
+        let mut is_told = match watched.clone() {
+            Some(known) => self.watch(id, bus, known).await,
+            None => false,
+        };
         for _ in 0..MOST_TURNS {
-            let is_told = self.watch(id, bus, dependencies.clone()).await;
-            if !dependencies.lists {
+            let (found, now) = find().await?;
+            if watched.as_ref() == Some(&now) {
                 return Ok((found, is_told));
             }
-            let (again, now) = find().await?;
-            found = again;
-            if now == dependencies {
+            is_told = self.watch(id, bus, now.clone()).await;
+            self.lock().insert(id.clone(), now.clone());
+            if !now.lists {
                 return Ok((found, is_told));
             }
-            dependencies = now;
+            watched = Some(now);
         }
-        Ok((found, false))
+        Ok((find().await?.0, false))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<K, Dependencies>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the watches for those that are `known`, and for no others.
@@ -66,7 +84,9 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
         if let Some(files) = &self.files {
             files.keep(&known);
         }
-        self.bus.keep(known);
+        self.lock().retain(|id, _| known(id));
+        self.bus.keep(&known);
+        self.kernel.keep(known);
     }
 
     /// Waits until something happens to what `watches` watch, and returns whom it concerns. For ever where there are
@@ -76,12 +96,14 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
         tokio::select! {
             ids = FileWatches::changed_of(watches.files.as_deref()) => ids,
             ids = watches.bus.changed() => ids,
+            ids = watches.kernel.changed() => ids,
         }
     }
 
     /// Watches dependencies for `id`; returns whether all of their changes will be told.
     async fn watch(&self, id: &K, bus: &Arc<Bus>, mut dependencies: Dependencies) -> bool {
         let (signals, others) = (std::mem::take(&mut dependencies.signals), dependencies.others);
+        let kernel = self.kernel.follow(id, &dependencies.kernel);
         let are_told = self.bus.follow(id, bus, signals).await;
         if !are_told {
             // A bus that is not there says nothing when it comes; its socket does.
@@ -91,6 +113,6 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
             Some(files) => files.follow(id.clone(), dependencies).await,
             None => false,
         };
-        are_told & files & !others
+        are_told & files & kernel & !others
     }
 }

@@ -109,7 +109,7 @@ async fn a_json_file_has_elements() {
         let shape =
             RecordsShape::Json { select: vec![Select::Key(select.into())], key: key.map(str::to_owned) };
         let from = ListFrom::Records { place: RecordsPlace::File(literal("/ports.json")), shape };
-        list(&List { from, max: 10, privileged: false }, &bench.context()).await
+        list(&List { from, max: 10, privileged: false, watch: Vec::new() }, &bench.context()).await
     };
     let Ok(Answer::Value(children)) = listed("ports", Some("name")).await else { panic!() };
     let names: Vec<&str> = children.iter().map(|child| child.name.as_str()).collect();

@@ -112,7 +112,7 @@ impl Bench {
     }
 
     async fn list(&self, from: ListFrom, max: usize) -> Result<Vec<Child>, BackendError> {
-        match list(&List { from, max, privileged: false }, &self.context()).await? {
+        match list(&List { from, max, privileged: false, watch: Vec::new() }, &self.context()).await? {
             Answer::Value(children) => Ok(children),
             other => panic!("{other:?}"),
         }
@@ -134,7 +134,7 @@ fn literal(text: &str) -> Template {
 }
 
 fn source(from: SourceKind) -> Source {
-    Source { from, pipeline: Pipeline::default(), privileged: false }
+    Source { from, pipeline: Pipeline::default(), privileged: false, watch: Vec::new() }
 }
 
 fn file_source(path: &str) -> Source {

@@ -6,6 +6,7 @@ use crate::spanned::Reader;
 
 use super::parts::{argv, kind, object, regex, template};
 use super::pipeline::select;
+use super::watch::watch;
 use super::{List, ListFrom, RecordsPlace, RecordsShape};
 
 const MAX_CHILDREN: usize = 1024;
@@ -23,7 +24,7 @@ pub(super) fn list(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Optio
         reader.problem("max", "expected at least 1");
     }
     let privileged = matches!(kind, "file" | "run") && reader.or("privileged", false);
-    Some(List { from: from?, max, privileged })
+    Some(List { from: from?, max, privileged, watch: watch(reader, kind == "run") })
 }
 
 fn glob(reader: &mut Reader<'_>) -> Option<ListFrom> {

@@ -8,6 +8,7 @@ use super::parts::{argv, kind, member, object, one_or_many, template, templates,
 use super::pipeline::pipeline;
 use super::scalar::Scalar;
 use super::setting::setting;
+use super::watch::watch;
 use super::{Source, SourceKind};
 
 /// Reads the sources in `get` of a table that is no node's: the settings name sources too.
@@ -48,8 +49,9 @@ pub(super) fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Opt
         }
     }
     let privileged = matches!(kind, "file" | "object" | "run") && reader.or("privileged", false);
+    let watch = watch(reader, kind == "run");
     let pipeline = pipeline(reader);
-    Some(Source { from: from?, pipeline, privileged })
+    Some(Source { from: from?, pipeline, privileged, watch })
 }
 
 fn bus_source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<SourceKind> {

@@ -1,0 +1,37 @@
+//! Reading `watch`: what tells that a program may have another answer now.
+
+use crate::mo::source::WatchEntry;
+use crate::spanned::Reader;
+
+/// The most entries of a `watch`.
+const MOST: usize = 64;
+
+/// Reads the `watch` of a source or a list, which only one that is a program has.
+pub(super) fn watch(reader: &mut Reader<'_>, is_program: bool) -> Vec<WatchEntry> {
+    let Some(all) = reader.optional::<Vec<String>>("watch") else { return Vec::new() };
+    if !is_program {
+        reader.problem(
+            "watch",
+            "is for a `run`: of anything else the agent knows by itself what tells of changes",
+        );
+    }
+    if all.is_empty() || all.len() > MOST {
+        reader.problem("watch", format!("expected 1 to {MOST} paths"));
+    }
+    let mut entries = Vec::with_capacity(all.len());
+    for entry in all {
+        entries.push(match entry.as_str() {
+            "neighbours" => WatchEntry::Neighbours,
+            path if !path.starts_with('/') || path.contains(['*', '{']) => {
+                let why = format!("expected an absolute path, one that ends with / for a folder, or \"neighbours\"; found {path:?}");
+                reader.problem("watch", why);
+                continue;
+            }
+            path => match path.strip_suffix('/') {
+                Some(folder) => WatchEntry::Folder(folder.to_owned()),
+                None => WatchEntry::File(entry),
+            },
+        });
+    }
+    entries
+}
