@@ -18,6 +18,7 @@ mod fumo;
 mod lan_devices;
 mod lawmo;
 mod links;
+mod many;
 mod scomo;
 mod services;
 mod system;

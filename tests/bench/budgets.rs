@@ -20,6 +20,7 @@ mod busy;
 mod decode;
 mod flood;
 mod large;
+mod many;
 mod process;
 mod scale;
 mod session;
@@ -31,7 +32,7 @@ use std::time::{Duration, Instant};
 type Bench = fn(&mut Table);
 
 /// What is measured, in this order.
-const BENCHES: [(&str, Bench); 12] = [
+const BENCHES: [(&str, Bench); 13] = [
     ("size", process::size),
     ("start", process::start),
     ("idle", process::idle),
@@ -41,6 +42,7 @@ const BENCHES: [(&str, Bench); 12] = [
     ("read", tree::stored_instance),
     ("scale", scale::grows_with_the_work),
     ("busy", busy::much_at_once),
+    ("many", many::much_of_everything),
     ("session", session::against_curl),
     ("large", large::instance),
     ("flood", flood::flood),

@@ -9,6 +9,7 @@ pub(crate) mod figure;
 pub(crate) mod fuse;
 pub(crate) mod links;
 pub(crate) mod local;
+pub(crate) mod much;
 pub(crate) mod named;
 pub(crate) mod network;
 pub(crate) mod page;
