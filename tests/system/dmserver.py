@@ -8,7 +8,9 @@ Takes orders as JSON lines on stdin, and tells what happens as JSON lines on std
     {"password": "text"}                 the password from now on
     {"certificate": "/path.pem"}         the certificate from now on, of the same key
     {"answer": [500, "text/html", "…"]}  what each package is answered with from now on; null: as by a DM server
+    {"once": [503, "text/plain", "…"]}   what the next package is answered with
     {"port": 444, "says": "text"}        another port, on which whoever connects is told this, and nothing more
+    {"answering": false}                 packages are not answered from now on, before it is true again
     {"wants": "/ca.pem"}                 clients must have a certificate of this authority from now on; null: none
     {"request": {…}}                     (told) a package arrived
 """
@@ -23,8 +25,9 @@ import sys
 import threading
 
 sessions = queue.SimpleQueue()
-documents = {}
-telling = threading.Lock()
+documents, once = {}, []
+telling, answering = threading.Lock(), threading.Event()
+answering.set()
 
 
 def tell(**what):
@@ -49,8 +52,9 @@ class Connection(http.server.BaseHTTPRequestHandler):
                 "body": base64.b64encode(body).decode(),
             }
         )
-        if ANSWER:
-            status, kind, text = ANSWER
+        answering.wait()
+        if odd := once.pop() if once else ANSWER:
+            status, kind, text = odd
             return self.answer(status, text.encode(), {"Content-Type": kind})
         if not authorised:
             return self.answer(401, headers={"WWW-Authenticate": 'Basic realm="dm"'})
@@ -137,9 +141,13 @@ for line in sys.stdin:
         CREDENTIALS = credentials(order["password"])
     if "certificate" in order:
         TLS = tls(order["certificate"])
+    if "answering" in order:
+        (answering.set if order["answering"] else answering.clear)()
     if "wants" in order:
         TLS = tls(certificate, order["wants"])
     if "port" in order:
         threading.Thread(target=say, args=(order["port"], order["says"]), daemon=True).start()
     if "answer" in order:
         ANSWER = order["answer"]
+    if "once" in order:
+        once.append(order["once"])

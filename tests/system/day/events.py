@@ -11,7 +11,7 @@ from server import MACHINE_V4, bad_certificates
 
 WEATHER = "urn:x-omadm:mo:weather:1.0"
 # Neighbours come and go as the kernel likes. One attempt more is enough to see what is said of it.
-QUIET = '[session]\nretries = 1\n[objects]\ndisable = ["lan-devices", "diagnostics"]\n'
+QUIET = '[session]\nretries = 1\n[exec]\nsync-limit = "1s"\n[objects]\ndisable = ["lan-devices", "diagnostics"]\n'
 NEVER, AT_BOOT = "schedule = { at-boot = false, first-contact = false }", "schedule = { at-boot = true }"
 
 
@@ -95,6 +95,28 @@ def notified(bench):
 
 
 @check
+def slow(bench):
+    """an EXEC takes longer than its server waits, and its end is told later"""
+    bench.diary.begins("an EXEC that takes longer than its server waits")
+    session(bench, [["EXEC", f"{WEATHER}/1/Measure"]])
+    said(bench, "ended well", 2)
+    bench.idle()
+
+
+@check
+def alarm(bench):
+    """an alarm is raised, and an operator raises an alert"""
+    bench.diary.begins("the hatch opens: an alarm")
+    bench.machine.write("/run/hatch", "open\n")
+    said(bench, "ended well")
+    bench.idle()
+    bench.diary.begins("an operator raises an alert")
+    bench.machine.run("omadmctl", "alert", "raise", "com.acme.door")
+    said(bench, "ended well")
+    bench.idle()
+
+
+@check
 def password(bench):
     """the server's password is another one, and then the account's again"""
     bench.diary.begins("the password is wrong")
@@ -118,12 +140,10 @@ def expired(bench):
 
 @check
 def overloaded(bench):
-    """the server answers 503, and then as it should"""
+    """the server answers 503 once, and then as it should"""
     bench.diary.begins("the server is overloaded: 503")
-    bench.server.answers(503)
+    bench.server.order(once=[503, "text/plain", "later"])
     bench.server.notify()
-    said(bench, "not answered")
-    bench.server.answers()
     said(bench, "ended well")
     bench.idle()
 
@@ -169,24 +189,48 @@ def replayed(bench):
 
 
 @check
+def killed(bench):
+    """the agent is killed in a session, and comes back"""
+    bench.diary.begins("the agent is killed in a session")
+    pid = bench.pid()
+    bench.server.order(answering=False)
+    bench.server.notify()
+    said(bench, "begins")
+    bench.machine.run("systemctl", "kill", "--signal=KILL", SERVICE)
+    bench.server.order(answering=True)
+    wait(lambda: bench.pid() not in ("0", pid))
+    said(bench, "ended well")
+    bench.idle()
+
+
+@check
+def bus(bench):
+    """the message bus is restarted"""
+    bench.diary.begins("the message bus is restarted")
+    bench.machine.run("systemctl", "restart", "dbus.service")
+    said(bench, "can be called again")
+
+
+@check
 def full(bench):
     """the disk of the state is full, and has room again"""
     machine, state = bench.machine, "/var/lib/omadm"
     bench.diary.begins("the agent is restarted, on a small disk")
     machine.run("systemctl", "stop", SOCKET, SERVICE)
     machine.run("cp", "-a", state, "/tmp/state")
-    machine.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "small", state)
+    machine.run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "small", state)
     machine.run("cp", "-a", "/tmp/state/.", state)
     machine.run("systemctl", "start", SOCKET, SERVICE)
     bench.idle()
     bench.diary.begins("the disk is full")
     machine.run("sh", "-c", f"cat /dev/zero >{state}/full 2>/dev/null; true")
-    for at, place in (("/one", "the garden"), ("/two", "the cellar" * 500)):
-        bench.server.order(document={"MOData": {"Place": place}}, at=at)
-    session(bench, [["HGET", f"https://dm.example/{at}", f"{WEATHER}/1/"] for at in ("one", "two")])
+    # More than there is room for in the store's own file.
+    bench.server.order(document={"MOData": {"Place": "the cellar " * 9000}}, at="/large")
+    large = [["HGET", "https://dm.example/large", f"{WEATHER}/1/"]]
+    session(bench, large, large)
     bench.diary.begins("it has room again")
     machine.run("rm", f"{state}/full")
-    session(bench, [["HGET", "https://dm.example/two", f"{WEATHER}/1/"]])
+    session(bench, large)
 
 
 @check
