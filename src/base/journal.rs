@@ -63,10 +63,10 @@ pub(crate) fn target() -> &'static str {
 }
 
 /// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after
-/// them.
-pub(crate) fn install() {
+/// them. `name` is the program's there.
+pub(crate) fn install(name: &str) {
     let journal = connected_to_journal().then(JournalLog::new).and_then(Result::ok);
-    let journal = journal.map(|journal| journal.with_syslog_identifier(identifier().to_owned()));
+    let journal = journal.map(|journal| journal.with_syslog_identifier(name.to_owned()));
     // Fails only where a logger is installed already: then that one is meant.
     let _ = log::set_boxed_logger(Box::new(Lines(Arc::new(Output { journal, queue: Queue::new() }))));
     // As systemd's own services have it.

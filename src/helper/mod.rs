@@ -100,5 +100,5 @@ fn ended(result: std::io::Result<()>) -> ExitCode {
 
 /// Has what is said go to the journal.
 fn speak() {
-    journal::install();
+    journal::install(NAME);
 }
