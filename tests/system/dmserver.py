@@ -4,7 +4,8 @@ Takes orders as JSON lines on stdin, and tells what happens as JSON lines on std
 
     {"session": [[["GET", "uri"]]]}      the command lists of the next session; then, and without orders: END
     {"send": "hex", "to": "192.0.2.2"}   a datagram to UDP port 2948; with "times", so often
-    {"document": {…}, "at": "/path"}     what HGET finds there; elsewhere, nothing
+    {"document": {…}, "at": "/path"}     what HGET finds there, a text as it is; elsewhere, nothing
+    {"file": "/there", "at": "/path"}    what is fetched from there, in parts if that is asked for; "rate" in bytes a second
     {"password": "text"}                 the password from now on
     {"certificate": "/path.pem"}         the certificate from now on, of the same key
     {"answer": [500, "text/html", "…"]}  what each package is answered with from now on; null: as by a DM server
@@ -13,19 +14,24 @@ Takes orders as JSON lines on stdin, and tells what happens as JSON lines on std
     {"answering": false}                 packages are not answered from now on, before it is true again
     {"wants": "/ca.pem"}                 clients must have a certificate of this authority from now on; null: none
     {"request": {…}}                     (told) a package arrived
+    {"fetched": "/path", "from": 0, …}   (told) a file is fetched, from this byte on; "if" is the If-Range
 """
 
 import base64
 import http.server
 import json
 import queue
+import re
 import socket
 import ssl
 import sys
 import threading
+import time
+import zlib
+from pathlib import Path
 
 sessions = queue.SimpleQueue()
-documents, once = {}, []
+documents, files, once = {}, {}, []
 telling, answering = threading.Lock(), threading.Event()
 answering.set()
 
@@ -66,10 +72,29 @@ class Connection(http.server.BaseHTTPRequestHandler):
         )
 
     def do_GET(self):
+        if self.path in files:
+            return self.file(**files[self.path])
         if self.path not in documents:
             return self.answer(404)
-        body = json.dumps(documents[self.path]).encode()
-        self.answer(200, body, {"Content-Type": "application/dmmo+json"})
+        if isinstance(found := documents[self.path], str):
+            return self.answer(200, found.encode(), {"Content-Type": "text/plain"})
+        self.answer(200, json.dumps(found).encode(), {"Content-Type": "application/dmmo+json"})
+
+    def file(self, file, rate):
+        whole, tag = Path(file).read_bytes(), f'"{zlib.crc32(Path(file).read_bytes()):x}"'
+        asked = re.match(r"bytes=(\d+)-$", self.headers.get("Range", ""))
+        first = int(asked[1]) if asked and self.headers.get("If-Range", tag) == tag else 0
+        tell(fetched=self.path, **{"from": first, "if": self.headers.get("If-Range")})
+        self.send_response(206 if first else 200)
+        self.send_header("ETag", tag)
+        self.send_header("Content-Length", str(len(whole) - first))
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(whole) - 1}/{len(whole)}")
+        self.end_headers()
+        step = rate // 10 if rate else len(whole)
+        for at in range(first, len(whole), step):
+            self.wfile.write(whole[at : at + step])
+            time.sleep(0.1 if rate else 0)
 
     def answer(self, status, body=b"", headers=None):
         self.send_response(status)
@@ -135,6 +160,8 @@ for line in sys.stdin:
         sessions.put(order["session"])
     if "document" in order:
         documents[order["at"]] = order["document"]
+    if "file" in order:
+        files[order["at"]] = {"file": order["file"], "rate": order.get("rate")}
     if "send" in order:
         send(bytes.fromhex(order["send"]), order["to"], order.get("times", 1))
     if "password" in order:

@@ -14,9 +14,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
 
-# What a machine keeps from one boot to the next: what it writes, over the tree, in memory. cgroup v2 is mounted where
-# only the container sees it: this machine may have another layout, or no systemd. It ends with its standard input.
+# What a machine keeps from one boot to the next: what it writes, over the tree, in memory. The network's interfaces in
+# /sys, and cgroup v2, are mounted where only the container sees them: this machine may have another layout, or no systemd.
+# It ends with its standard input.
 HOLD = r"""
+nsenter --net="/run/netns/$3" mount -t sysfs sysfs /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs tmpfs "$2"
 mkdir "$2/upper" "$2/work" "$2/root"
@@ -27,7 +29,7 @@ exec cat
 BOOT = r"""
 mkdir -p "/sys/fs/cgroup/$1"
 echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
-exec systemd-nspawn --quiet --keep-unit --register=no --boot --directory="$2/root" --machine="$1" \
+exec nsenter --net="/run/netns/$3" systemd-nspawn --quiet --keep-unit --register=no --boot --directory="$2/root" --machine="$1" \
   --network-namespace-path="/run/netns/$3" --bind-ro="$4" --console=passive --link-journal=no \
   --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN
 """
@@ -110,7 +112,8 @@ class Machine:
     def __enter__(self):
         try:
             self.holder = subprocess.Popen(
-                ["unshare", "--mount", "--propagation=private", "bash", "-euc", HOLD, "hold", tree(), self.folder.name],
+                ["unshare", "--mount", "--propagation=private", "bash", "-euc", HOLD, "hold", tree(), self.folder.name,
+                 self.network.machine],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
             assert self.holder.stdout.readline() == "ready\n"
@@ -176,14 +179,17 @@ class Machine:
         children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
         return int(children.read_text().split()[0]) if self.nspawn.poll() is None and children.read_text() else None
 
+    def entered(self, *command):
+        """The command that runs one inside, as root."""
+        namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wdns=/"]
+        return ["nsenter", f"--target={self.leader()}", *namespaces, *ENVIRONMENT, *command]
+
     def run(self, *command, check=True, stdin="", both=False):
         """Runs a command inside, as root; its output, and what it complains of where `both` are wanted."""
-        if not (leader := self.leader()):
+        if not self.leader():
             return ""
-        namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wdns=/"]
         done = subprocess.run(
-            ["nsenter", f"--target={leader}", *namespaces, *ENVIRONMENT, *command],
-            input=stdin, capture_output=True, text=True, check=False, timeout=120,
+            self.entered(*command), input=stdin, capture_output=True, text=True, check=False, timeout=120
         )
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}".strip()
         return done.stdout + done.stderr if both else done.stdout

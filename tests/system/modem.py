@@ -1,9 +1,12 @@
-"""A modem that speaks as many AT commands as ModemManager needs to register it: modem.py NAME, on the abstract socket of
-that name, in the network namespace that it runs in."""
+"""A modem that speaks as many AT commands as ModemManager needs to register it: modem.py NAME [SIM], on the abstract socket
+of that name, in the network namespace that it runs in. The file SIM has IMSI and ICCID of the card that is in it now; then
+it ends with its standard input."""
 
+import os
 import socket
 import sys
 import threading
+from pathlib import Path
 
 PLACE = '"00C3","0000F1A2"'
 SAYS = {
@@ -27,7 +30,18 @@ TAKES = (
 )  # fmt: skip
 
 
+def card():
+    """What the SIM card says. Of an ICCID, each two digits are the wrong way round."""
+    if len(sys.argv) < 3:
+        return {}
+    imsi, iccid = Path(sys.argv[2]).read_text().split()
+    turned = "".join(iccid[at + 1] + iccid[at] for at in range(0, len(iccid), 2))
+    return {"AT+CIMI": imsi, "AT+CRSM=176,12258,0,0,10": f'+CRSM: 144,0,"{turned}"'}
+
+
 def answer(command):
+    if command in (of_card := card()):
+        return f"\r\n{of_card[command]}\r\n\r\nOK\r\n"
     if command in SAYS:
         return f"\r\n{SAYS[command]}\r\n\r\nOK\r\n"
     takes = command == "AT" or command.startswith(TAKES) and "?" not in command
@@ -43,6 +57,13 @@ def serve(line):
                 line.sendall(answer(command.decode("latin1").strip().upper()).encode())
 
 
+def end():
+    sys.stdin.read()
+    os._exit(0)
+
+
+if len(sys.argv) > 2:
+    threading.Thread(target=end, daemon=True).start()
 listening = socket.socket(socket.AF_UNIX)
 # ModemManager's own name for it, in which its test profiles say "abstract:NAME".
 listening.bind(f"\0abstract:{sys.argv[1]}")

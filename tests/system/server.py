@@ -85,7 +85,7 @@ class Server:
     """The DM server, at the world's end of the cable."""
 
     def __init__(self, network, folder):
-        self.told = queue.SimpleQueue()
+        self.told, self.fetched = queue.SimpleQueue(), []
         self.numbers = itertools.count(1)
         self.folder = folder
         self.process = subprocess.Popen(
@@ -105,7 +105,11 @@ class Server:
 
     def listen(self):
         for line in self.process.stdout:
-            self.told.put(json.loads(line))
+            told = json.loads(line)
+            if "fetched" in told:
+                self.fetched.append(told)
+            else:
+                self.told.put(told)
 
     def order(self, **what):
         self.process.stdin.write(json.dumps(what) + "\n")
