@@ -331,3 +331,39 @@ async fn a_notification_is_sent_from_any_machine_and_begins_a_session() {
     assert!(code == Some(1) && err.contains("notify.secret"), "{err}");
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn the_last_contact_is_known_after_a_restart() {
+    let bench = Bench::new().await;
+    bench.play(json!([]));
+    let agent = Agent::start(&bench).await;
+    assert_eq!(ctl(&agent, &["session", "start", SERVER_ID]).await.0, Some(0));
+    let Agent { agent, bus, connection } = agent;
+    agent.stop().await;
+    let agent = Agent { agent: bench.start().await, bus, connection };
+    let (_, out, _) = ctl(&agent, &["status", "--json"]).await;
+    let server = &serde_json::from_str::<Value>(&out).unwrap()["servers"][SERVER_ID];
+    assert!(server["lastContact"].is_u64() && server["outcome"].is_null(), "{server}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn without_an_agent_or_a_bus_each_says_what_to_do() {
+    let bus = Daemon::start();
+    for (address, what) in
+        [(bus.address(), "systemctl status omadmd"), ("unix:path=/nowhere".to_owned(), "no message bus")]
+    {
+        for arguments in [
+            &["tree"][..],
+            &["set", "urn:m/1/A", "1"],
+            &["exec", "--wait", "urn:m/1/A"],
+            &["account", "test", "a"],
+        ] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_omadmctl"));
+            let output =
+                command.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", &address).output().await.unwrap();
+            let err = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.code() == Some(1) && err.contains(what), "{arguments:?}: {err}");
+        }
+    }
+}

@@ -83,6 +83,9 @@ pub struct Peer {
     client: Mutex<Option<(Parameters, Client)>>,
 }
 
+/// The usage of each account's connections, by its server id.
+type Usages = Vec<(ServerId, Arc<Usage>)>;
+
 /// The surroundings of the agent, read once.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -91,7 +94,7 @@ pub struct Surroundings {
     /// The latest time known, seconds since 1970.
     pub time_floor: Arc<AtomicU64>,
     /// The usage of each account's connections since the agent started.
-    pub usages: Arc<Mutex<Vec<(ServerId, Arc<Usage>)>>>,
+    pub usages: Arc<Mutex<Usages>>,
 }
 
 impl Surroundings {

@@ -165,7 +165,7 @@ Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 `--json` is an object: `version` (of this shape), `agent`, `deviceId`, `link` (what carries a session that prefers no
 other: `interface`, `type`, `metered`, `roaming`), `store` (where the agent's state is: `path`, `free` bytes,
 `writable`), `objects`, `execs`, `clock`, `configuration`, `sessions`, `pendingAlerts`, and `servers`, by their ids: as
-the property Servers that docs/dbus.md describes, and `uri`, `name`, `firstContact`, `lastEnded`. Times are seconds
+the property Servers that docs/dbus.md describes, and `uri`, `name`, `lastEnded`. Times are seconds
 since 1970; null is not known.
 
 Examples:

@@ -178,10 +178,9 @@ fn of_server(id: &str, server: &Json, paper: Paper, now: u64, out: &mut impl Wri
         (_, None) => ("none since the agent started".to_owned(), Tone::Plain),
     };
     paper.line(out, "last session", &last, tone)?;
-    if text(server, "outcome") == "failed" {
+    if text(server, "outcome") != "completed" {
         let contact = match number(server, "lastContact") {
             Some(contact) => ago(now, contact),
-            None if number(server, "firstContact").is_some() => "before the agent started".to_owned(),
             None => "never".to_owned(),
         };
         paper.line(out, "last contact", &contact, Tone::Plain)?;

@@ -68,7 +68,7 @@ async fn ask(agent_state: &AgentState, peer: &Peer, progress: &Progress) -> Resu
     progress.tell("HTTP", format_args!("the server answers: {status} to a HEAD"));
     match &account.auth {
         Auth::Certificate { .. } => {
-            progress.tell("authentication", format_args!("by the certificate, in TLS"))
+            progress.tell("authentication", format_args!("by the certificate, in TLS"));
         }
         Auth::Basic { .. } | Auth::Digest { .. } if !client.is_challenged() => {
             let what = "the server asks for none here: only a session tells whether it takes the account's";

@@ -352,10 +352,14 @@ impl Daemon {
         contact.is_ok_and(|contact| contact.is_none())
     }
 
-    /// The changes that remember a session that ended well.
+    /// The changes that remember a session that ended well: the first one, and one a day, so that flash is spared.
     fn contact(&mut self, server_id: &ServerId, first: bool, server_time: Option<u64>) -> Vec<Change> {
+        const DAY: u64 = 24 * 60 * 60;
         let now = self.clock.now();
-        let contact = first.then(|| Change::Contact(server_id.to_owned(), now.now));
+        let known = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
+        let is_old = |known: u64| now.now.saturating_sub(known) >= DAY;
+        let is_kept = first || known.is_ok_and(|known| known.is_some_and(is_old));
+        let contact = is_kept.then(|| Change::Contact(server_id.to_owned(), now.now));
         contact.into_iter().chain(self.clock.worth_storing(server_time).map(Change::Clock)).collect()
     }
 }

@@ -60,8 +60,9 @@ impl Daemon {
         let history = &self.sessions.history;
         let next = self.sessions.queue.outlook(&Destination::of(server_id));
         let last = history.last(server_id);
-        let first_contact =
-            self.agent_state.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
+        // From before the start, to the day.
+        let contact = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
+        let completed = last.get("completed").and_then(Json::as_u64);
         let state = match next {
             _ if history.runs(server_id) => "running",
             Some(_) => "waiting",
@@ -87,8 +88,7 @@ impl Daemon {
             "state": state,
             "name": account.name,
             "uri": account.server_uri,
-            "firstContact": first_contact.ok().flatten(),
-            "lastContact": last.get("completed"),
+            "lastContact": completed.or(contact.ok().flatten()),
             "outcome": last.get("outcome"),
             "why": last.get("why"),
             "lastEnded": last.get("ended"),

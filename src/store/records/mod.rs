@@ -7,7 +7,7 @@
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…`; empty: that account is gone | text |
 //! | `pins` | as `nodes` | the first definitive answer of a pinned node | [`Stored`](super::Stored) |
 //! | `notifications` | server id `\0` NOTIFICATION-ID (u16) | when it came, seconds since 1970 | u64 |
-//! | `contacts` | server id | when a session last ended well, seconds since 1970 | u64 |
+//! | `contacts` | server id | when a session last ended well, to the day; seconds since 1970 | u64 |
 //! | `defaults` | MOID | where its configuration comes from (TS 5.4.10) | server id `\0` ServerURI |
 //! | `push` | server id | what push clients want the server to be told (TS D.2) | [`Registration`] |
 //! | `cache` | empty | the key of cache validators (TS 12) | 64 random bytes |
