@@ -70,8 +70,13 @@ impl Report {
             );
             return;
         }
-        let level = if is_ours(code) { log::Level::Warn } else { log::Level::Info };
-        self.why = problem.map(ToString::to_string);
+        // Of a program that failed, its end has said so and why.
+        let is_said = command.verb == Verb::Exec && problem.is_none();
+        let level = if is_ours(code) && !is_said { log::Level::Warn } else { log::Level::Info };
+        // An error names its node: here it is named already.
+        self.why = problem.map(ToString::to_string).map(|why| {
+            why.strip_prefix(target).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned).unwrap_or(why)
+        });
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         log::log!(
             level, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,

@@ -107,7 +107,11 @@ pub(crate) fn keep_broken(loaded: Vec<Account>, problems: &Problems, previous: &
         loaded.into_iter().map(|account| (account.server_id.clone(), account)).one_by_one();
     for old in previous {
         if problems.iter().any(|problem| old.file.starts_with(&problem.file)) {
-            accounts.entry(old.server_id.clone()).or_insert_with(|| old.clone());
+            let server_id = old.server_id.as_str();
+            accounts.entry(old.server_id.clone()).or_insert_with(|| {
+                log::warn!(OMADM_SERVER_ID = server_id; "{server_id}: the account stays as it was");
+                old.clone()
+            });
         }
     }
     accounts.into_values().collect()

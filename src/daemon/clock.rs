@@ -105,7 +105,8 @@ impl Clock {
         if !synchronised && self.said.first() {
             log::warn!(
                 MESSAGE_ID = id::CLOCK_UNSET;
-                "the clock is {} s behind a time already known: taken as not set", floor - system
+                "the clock is {} s behind a time already known: taken as not set; what is scheduled waits until it is, for session.clock-wait at most",
+                floor - system
             );
         }
         gate::ClockReading { now: system.max(floor), synchronised }

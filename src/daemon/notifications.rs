@@ -163,8 +163,11 @@ fn note(tally: &mut Tally, rejected: Rejected, concerned: Vec<String>, now: Inst
 }
 
 fn say(counts: &Counts) {
-    log::warn!(
-        MESSAGE_ID = id::NOTIFICATIONS_DROPPED;
+    // Networks repeat datagrams, and so do servers: nobody need do anything about that.
+    let level =
+        if counts.is_only(Rejected::Duplicate.reason()) { log::Level::Info } else { log::Level::Warn };
+    log::log!(
+        level, MESSAGE_ID = id::NOTIFICATIONS_DROPPED;
         "{counts}"
     );
 }

@@ -343,6 +343,8 @@ impl Daemon {
                 log::info!(OMADM_SERVER_ID = server_id; "{server_id}: next attempt in {} s", wait.as_secs());
             }
             self.sessions.ask(Some(due));
+        } else if failed_for_good && !outcome.is_stopped() {
+            log::info!(OMADM_SERVER_ID = server_id; "{server_id}: not tried again by itself: a notification, `omadmctl session start` or a mended account begins the next session");
         }
         changes
     }

@@ -32,6 +32,12 @@ const NAMED: usize = 3;
 pub(crate) struct Counts(BTreeMap<&'static str, Dropped>);
 
 impl Counts {
+    /// Whether it counts nothing but this.
+    #[must_use]
+    pub(crate) fn is_only(&self, reason: &str) -> bool {
+        self.0.keys().all(|counted| *counted == reason)
+    }
+
     /// The sum of all counts.
     #[must_use]
     pub(crate) fn total(&self) -> u64 {

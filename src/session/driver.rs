@@ -500,20 +500,14 @@ impl Driver<'_> {
         self.unanswered = self.session.outage.failed(waking::now()).then_some(why);
     }
 
-    /// Logs that a package was not answered, and what is done about it.
+    /// Logs that a package was not answered, where it is sent again. Else the session ends, and says why.
     fn say_unanswered(&mut self, action: &Action, (attempt, most): (u32, u32)) {
-        let Some(why) = self.unanswered.take() else { return };
-        let next = match action {
-            Action::Wait(time) => {
-                let seconds = time.as_millis().div_ceil(1000);
-                format!("attempt {attempt} of {most}, the next in {seconds} s")
-            }
-            _ => "not sent again in this session".to_owned(),
-        };
+        let (Some(why), Action::Wait(time)) = (self.unanswered.take(), action) else { return };
+        let seconds = time.as_millis().div_ceil(1000);
         let server_id = self.session.server_id();
         log::warn!(
             OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
-            "{server_id}: package not answered: {why}; {next}"
+            "{server_id}: package not answered: {why}; attempt {attempt} of {most}, the next in {seconds} s"
         );
     }
 

@@ -13,7 +13,8 @@ use super::error::StoreError;
 use super::open::{self, SetAside};
 use super::read::Snapshot;
 use super::reader::Reader;
-use super::withheld::Withheld;
+use super::withheld::{self, Withheld};
+use crate::base::journal::id;
 
 /// How long a reader in a hurry waits, once, for a file that is being opened again: mostly that is done at once.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -36,7 +37,20 @@ struct FileState {
     helper: Mutex<Option<Helper>>,
     /// Whether the file was opened, for the first time or again, since anybody asked for that.
     opened: AtomicBool,
+    /// Why the disk takes nothing, from the first write that it refused on.
+    refused: Mutex<Option<Refusal>>,
 }
+
+/// What a disk refused.
+#[derive(Debug)]
+struct Refusal {
+    why: String,
+    /// The room that there was, where that was too little: what is small may be taken all the same, now and then.
+    room: Option<u64>,
+}
+
+/// What is more room than there was, and not only a block that something else gave back.
+const MORE_ROOM: u64 = 128 * 1024;
 
 /// A database that is open.
 #[derive(Debug)]
@@ -114,9 +128,6 @@ impl DatabaseFile {
     /// Opens the file, or makes it.
     pub(super) fn open(path: &Path) -> Result<(Self, Option<SetAside>), StoreError> {
         let (open, set_aside) = opened(path)?;
-        if let Some(withheld) = &open.withheld {
-            withheld.say();
-        }
         let state = FileState {
             path: path.to_path_buf(),
             database: RwLock::new(Some(open)),
@@ -124,7 +135,18 @@ impl DatabaseFile {
             opening: Mutex::default(),
             helper: Mutex::default(),
             opened: AtomicBool::new(true),
+            refused: Mutex::default(),
         };
+        if let Some(withheld) = state
+            .database
+            .read()
+            .ok()
+            .as_deref()
+            .and_then(Option::as_ref)
+            .and_then(|open| open.withheld.as_ref())
+        {
+            state.is_refused(&withheld.refusal());
+        }
         Ok((Self(Arc::new(state)), set_aside))
     }
 
@@ -186,6 +208,11 @@ impl DatabaseFile {
                 done
             }
         });
+        match &done {
+            Ok(_) => self.0.is_taken(),
+            Err(error) if error.is_withheld() => self.0.is_refused(error),
+            Err(_) => {}
+        }
         if self.0.failed.load(Ordering::Acquire) && done.as_ref().is_err_and(StoreError::is_withheld) {
             // Who reads next need not wait for it.
             let _ = self.0.reopen();
@@ -207,6 +234,12 @@ impl DatabaseFile {
                 Pace::Hurried => self.have_it_reopened()?,
             }
         }
+    }
+
+    /// Why the disk takes nothing now, if that was so when something was to be written last.
+    pub(super) fn refused(&self) -> Option<String> {
+        let refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().map(|refusal| refusal.why.clone())
     }
 
     /// Whether the file was opened since this was asked before.
@@ -280,10 +313,39 @@ impl FileState {
         }
         let (opened, set_aside) = opened(&self.path)?;
         if let Some(withheld) = &opened.withheld {
-            withheld.say();
+            self.is_refused(&withheld.refusal());
         }
         self.put(opened, set_aside);
         Ok(())
+    }
+
+    /// Notes that the disk takes nothing, and says so, once.
+    fn is_refused(&self, why: &StoreError) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_none() {
+            let said = why.io().map_or_else(|| why.to_string(), ToString::to_string);
+            log::error!(
+                MESSAGE_ID = id::STORE_WITHHELD;
+                "the store can't be written ({}: {said}): what is in it is served, and nothing is changed until it can",
+                self.path.display()
+            );
+            let room = if why.is_full() { withheld::room(&self.path) } else { None };
+            *refused = Some(Refusal { why: said, room });
+        }
+    }
+
+    /// Notes that something was written: where there is more room than when it was refused, the store says that it can
+    /// be.
+    fn is_taken(&self) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(refusal) = refused.as_ref() else { return };
+        let is_over = refusal.room.is_none_or(|before| {
+            withheld::room(&self.path).is_none_or(|now| now >= before.saturating_add(MORE_ROOM))
+        });
+        if is_over {
+            log::info!("the store can be written again");
+            *refused = None;
+        }
     }
 
     fn put(&self, opened: Open, set_aside: Option<SetAside>) {
@@ -309,8 +371,8 @@ impl FileState {
         match open::open(&self.path, &Reader::here()) {
             Ok((opened, set_aside)) => {
                 drop(database);
+                // Whether there is room for what is to be written is another question: who writes finds out.
                 self.put(Open::new(opened, None), set_aside);
-                log::info!("the store can be written again");
             }
             Err(_) => withheld.stays(),
         }

@@ -163,6 +163,12 @@ impl Store {
         Ok(Opened { store: Arc::new(store), set_aside })
     }
 
+    /// Why the disk takes nothing now; none if it took what was to be written last.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        self.file.refused()
+    }
+
     /// Sets the quota: how much the nodes that servers write may take, in bytes of their keys and values.
     pub fn set_quota(&self, bytes: u64) {
         self.quota.store(bytes, Ordering::Relaxed);

@@ -10,7 +10,6 @@ use nix::sys::statvfs::statvfs;
 
 use super::error::StoreError;
 use super::image::Image;
-use crate::base::journal::id;
 
 /// The least time between two attempts to open a withheld file, unless there is more room.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -57,14 +56,6 @@ impl Withheld {
         let _ = self.file.try_lock();
         *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), room(&self.path));
     }
-
-    pub(super) fn say(&self) {
-        log::error!(
-            MESSAGE_ID = id::STORE_WITHHELD;
-            "the store can't be written ({}): what is in it is served, and nothing is changed until it can",
-            self.refusal()
-        );
-    }
 }
 
 /// Dropped when the file is open again: what is in it may move, so that what snapshots would still read of it here
@@ -77,7 +68,7 @@ impl Drop for Withheld {
 }
 
 /// The number of bytes that are free where the file is.
-fn room(path: &Path) -> Option<u64> {
+pub(super) fn room(path: &Path) -> Option<u64> {
     let found = statvfs(path.parent()?).ok()?;
     Some(found.blocks_available().saturating_mul(found.fragment_size()))
 }

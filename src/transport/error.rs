@@ -165,7 +165,10 @@ impl Failure {
         if error.is_parse() {
             return Self::Malformed(chain(error));
         }
-        of_tls(error, "what the account trusts").unwrap_or_else(|| Self::Lost(chain(error)))
+        of_tls(error, "what the account trusts").unwrap_or_else(|| {
+            // What TLS says of that is a page to read.
+            Self::Lost(if is_cut_off(error) { "the server closed it".to_owned() } else { chain(error) })
+        })
     }
 }
 
@@ -183,6 +186,20 @@ fn of_tls(error: &(dyn Error + 'static), roots: &str) -> Option<Failure> {
         next = inner(error);
     }
     None
+}
+
+/// Whether the connection ended before its time.
+fn is_cut_off(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && error.kind() == io::ErrorKind::UnexpectedEof
+        {
+            return true;
+        }
+        next = inner(error);
+    }
+    false
 }
 
 /// An error and its causes, in one line.
