@@ -75,7 +75,10 @@ impl Report {
         let level = if is_ours(code) && !is_said { log::Level::Warn } else { log::Level::Info };
         // An error names its node: here it is named already.
         self.why = problem.map(ToString::to_string).map(|why| {
-            why.strip_prefix(target).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned).unwrap_or(why)
+            why.strip_prefix(target)
+                .and_then(|rest| rest.strip_prefix(": "))
+                .map(str::to_owned)
+                .unwrap_or(why)
         });
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         log::log!(
