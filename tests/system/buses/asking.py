@@ -3,17 +3,32 @@
 from bench import DEB, DEVINFO, SERVICE
 from buses.register import check
 from checks.bus import become, policy
-from machine import wait
+from machine import HERE, wait
 
 BUS = "dbus.service"
 AWAY, BACK = "can't be called", "can be called again"
-# Of omadmctl: what only operators may, and what applications may as well.
+WEATHER = "urn:x-omadm:mo:weather:1.0/1"
+# Of omadmctl: what root alone may, what operators may, and what applications may as well.
+ROOTS = {
+    "set": ("set", f"{WEATHER}/Place", "the roof"),
+    "exec": ("exec", f"{WEATHER}/Measure"),
+}
 OPERATORS = {
     "status": ("status",),
     "get": ("get", f"{DEVINFO}//DevID"),
+    "tree": ("tree", f"{WEATHER}/"),
+    "set, tried": ("set", "--dry-run", f"{WEATHER}/Place", "the roof"),
+    "exec, tried": ("exec", "--dry-run", f"{WEATHER}/Measure"),
+    "account list": ("account", "list"),
+    "account test": ("account", "test", "acme"),
+    "session list": ("session", "list"),
     "session start": ("session", "start", "acme"),
+    "reload": ("reload",),
+    "alert list": ("alert", "list"),
+    "alert drop": ("alert", "drop", "acme"),
 }
-ALL_OF_THEM = {**OPERATORS, "alert raise": ("alert", "raise", "com.acme.door")}
+APPLICATIONS = {"alert raise": ("alert", "raise", "com.acme.door")}
+ALL_OF_THEM = {**ROOTS, **OPERATORS, **APPLICATIONS}
 
 
 def take_bus(bench, disable, enable, name):
@@ -41,8 +56,10 @@ def broker(bench):
     take_bus(bench, "enable", "dbus-broker-launch", "dbus-broker")
     bench.machine.run("dpkg", "--install", DEB)
     bench.beside_accounts()
+    bench.machine.write("/etc/omadm/mo.d/weather/weather.toml", (HERE / "day/weather.toml").read_text())
+    bench.machine.write("/usr/local/lib/weather", (HERE / "day/weather").read_text(), "0755")
     bench.account("acme")
-    wait(lambda: "acme" in bench.machine.run("omadmctl", "account", "list"))
+    bench.machine.run("omadmctl", "reload")
 
 
 def people(bench):
@@ -50,14 +67,15 @@ def people(bench):
     machine = bench.machine
     for user, group in (("oper", "omadm-admin"), ("app", "omadm-app")):
         machine.run("useradd", "--system", "--groups", group, user)
-    all_ = set(ALL_OF_THEM)
-    for user, may in (("root", all_), ("oper", all_), ("app", all_ - set(OPERATORS)), ("nobody", set())):
+    all_, roots = set(ALL_OF_THEM), set(ROOTS)
+    for user, may in (("root", all_), ("oper", all_ - roots), ("app", set(APPLICATIONS)), ("nobody", set())):
         for what, command in ALL_OF_THEM.items():
             script = ("sh", "-c", 'omadmctl "$@" 2>&1; echo "$?"', "sh", *command)
             *said, status = machine.run(*become(user), *script).splitlines()
             assert status == ("0" if what in may else "1"), f"{user} asks for {what}: {status}: {said}"
             if what not in may:
-                assert "omadm-admin" in " ".join(said), f"{user} asks for {what}: {said}"
+                who = "only root" if user == "oper" else "omadm-admin"
+                assert who in " ".join(said), f"{user} asks for {what}: {said}"
             bench.idle()
     for user in ("oper", "app"):
         machine.run("userdel", user)

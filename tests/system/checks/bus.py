@@ -63,6 +63,11 @@ def policy(bench):
     calls = {
         "status": (name, "Status"),
         "session": (name, "StartSession", "s", "nobody-s-server"),
+        "test": (name, "TestAccount", "s", "nobody-s-server"),
+        "tree": (name, "Tree", "s", "urn:nothing//"),
+        # Who is not root may have it checked, as the agent says, not the bus.
+        "set": (name, "Set", "ssb", "urn:nothing//Leaf", "x", "true"),
+        "exec": (name, "Exec", "sb", "urn:nothing//Leaf", "true"),
         "log": ("org.freedesktop.DBus.Properties", "GetAll", "s", name),
         "configuration": (name, "RequestConfiguration", "ss", "urn:nothing", "User"),
         "alert": (name, "RaiseAlert", "ssssss", "no type", "", "", "", "", ""),
