@@ -269,9 +269,11 @@ impl ManagementObject {
 /// Compares names without case: the order in which named siblings are looked up.
 fn compare_folded(one: &str, other: &str) -> Ordering {
     for (one, other) in one.as_bytes().iter().zip(other.as_bytes()) {
-        let order = one.to_ascii_lowercase().cmp(&other.to_ascii_lowercase());
-        if order.is_ne() {
-            return order;
+        if one != other {
+            let order = one.to_ascii_lowercase().cmp(&other.to_ascii_lowercase());
+            if order.is_ne() {
+                return order;
+            }
         }
     }
     one.len().cmp(&other.len())

@@ -1,8 +1,8 @@
 //! Reading the store: one pinned state, however many commits come meanwhile.
 
 use std::ops::Bound::{Excluded, Unbounded};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub(super) transaction: ReadTransaction,
     odd: Arc<Odd>,
     nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    /// Whether anything is stored of the object that each access asks for first.
+    has_delegations: OnceLock<bool>,
     /// Whether something could not be read.
     failed: AtomicBool,
     /// A clone of the file's count of readers, which tells it that it is read.
@@ -93,7 +95,14 @@ pub struct DefaultSource {
 impl Snapshot {
     pub(super) fn of(transaction: ReadTransaction, odd: &Arc<Odd>) -> Result<Self, StoreError> {
         let nodes = transaction.open_table(NODES).map_err(db)?;
-        Ok(Self { transaction, odd: Arc::clone(odd), nodes, failed: AtomicBool::new(false), reader: None })
+        Ok(Self {
+            transaction,
+            odd: Arc::clone(odd),
+            nodes,
+            has_delegations: OnceLock::new(),
+            failed: AtomicBool::new(false),
+            reader: None,
+        })
     }
 
     /// Whether something could not be read: the next reader is better off with another one.
@@ -190,6 +199,19 @@ impl Snapshot {
         let found =
             self.nodes.range(start.as_slice()..end.as_slice()).map_err(self.noting())?.next().is_some();
         Ok(found)
+    }
+
+    /// Whether anything is stored of the object that says who may do what, as [`Snapshot::exists`] says of its key, and
+    /// asked of the file once for each state of it.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn has_delegations(&self, object: &NodeKey) -> Result<bool, StoreError> {
+        if let Some(known) = self.has_delegations.get() {
+            return Ok(*known);
+        }
+        let found = self.exists(object)?;
+        Ok(*self.has_delegations.get_or_init(|| found))
     }
 
     /// The first definitive answer of a pinned node.

@@ -9,5 +9,5 @@ pub(super) const SERVER: &str = "serverid:";
 
 /// The MAID of an account's server (TS 11.3 MAID).
 pub(super) fn of(account: &Account) -> String {
-    format!("{SERVER}{}", account.server_id)
+    [SERVER, account.server_id.as_str()].concat()
 }

@@ -60,6 +60,11 @@ impl TreeState {
         }
     }
 
+    /// Whether there may be anything of the object, whose key this is, that says who may do what.
+    pub(super) fn may_have_delegations(&self, object: &NodeKey) -> Result<bool, StoreError> {
+        Ok(!self.planned.changes.is_empty() || self.snapshot.has_delegations(object)?)
+    }
+
     /// Whether anything is stored at `key` or below it.
     pub(super) fn exists(&self, key: &NodeKey) -> Result<bool, StoreError> {
         reads::count(1);

@@ -45,6 +45,31 @@ const fn is_path_or_query(byte: u8) -> bool {
     is_unreserved(byte) || is_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/' | b'?')
 }
 
+/// What may stand where, for each byte, as bits: each reading of a URI looks at all of its bytes.
+static BYTES: [u8; 256] = {
+    let mut all = [0; 256];
+    let mut byte = 0;
+    while byte < 0x80_u8 {
+        #[expect(clippy::indexing_slicing, reason = "judged by the compiler")]
+        {
+            all[byte as usize] =
+                is_unreserved(byte) as u8 * UNRESERVED | is_path_or_query(byte) as u8 * PATH_OR_QUERY;
+        }
+        byte += 1;
+    }
+    all
+};
+
+/// A bit of [`BYTES`]: unreserved.
+const UNRESERVED: u8 = 1;
+/// A bit of [`BYTES`]: may stand unencoded in a path or a query.
+const PATH_OR_QUERY: u8 = 2;
+
+/// Whether a byte is of a kind.
+fn is(byte: u8, kind: u8) -> bool {
+    BYTES.get(usize::from(byte)).is_some_and(|kinds| kinds & kind != 0)
+}
+
 /// Whether `rest`, the text behind a `%`, completes an escape.
 fn is_escape(rest: &[u8]) -> bool {
     matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())

@@ -126,9 +126,12 @@ impl Tree {
         account: &Account,
         state: &TreeState,
     ) -> Result<Rights, TreeError> {
-        let key = key_of(object, &instance.miid);
         let own = maid::of(account);
         let inherent = inherent(object, instance, account, &own);
+        if !state.may_have_delegations(&NodeKey::object(&MOID))? {
+            return Ok(inherent.unwrap_or_default());
+        }
+        let key = key_of(object, &instance.miid);
         let own = Record::at(&key.child(&own), state)?;
         let everyones = Record::at(&key.child(EVERYONE), state)?;
         let own = own.filter(|record| record.applies(inherent)).map(|record| record.rights).or(inherent);

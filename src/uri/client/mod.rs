@@ -231,7 +231,19 @@ impl ClientUri {
     /// journal.
     #[must_use]
     pub fn address(&self) -> String {
-        Self { level: None, node_values: Vec::new(), cache_validator: None, ..self.clone() }.to_string()
+        // Each command writes it, so it goes into one text without formatting.
+        let mut address = String::with_capacity(2 * self.moid.as_str().len());
+        address.extend(utf8_percent_encode(self.moid.as_str(), IN_INSTANCE));
+        address.push('/');
+        self.instance.put(&mut address);
+        if self.path.is_empty() {
+            address.push('/');
+        }
+        for segment in &self.path {
+            address.push('/');
+            segment.put(&mut address);
+        }
+        address
     }
 
     /// Whether the ClientURI may address several nodes, so that its data is an array (TS 6.1.2).
@@ -243,13 +255,7 @@ impl ClientUri {
 
 impl fmt::Display for ClientUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", utf8_percent_encode(self.moid.as_str(), IN_INSTANCE), self.instance)?;
-        if self.path.is_empty() {
-            f.write_str("/")?;
-        }
-        for segment in &self.path {
-            write!(f, "/{segment}")?;
-        }
+        f.write_str(&self.address())?;
         let mut separator = '?';
         if let Some(level) = self.level {
             write!(f, "{separator}lv={level}")?;
@@ -266,23 +272,23 @@ impl fmt::Display for ClientUri {
     }
 }
 
-impl fmt::Display for Selector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Selector {
+    fn put(&self, address: &mut String) {
         match self {
-            Self::Name(miid) => write!(f, "{}", utf8_percent_encode(miid, IN_INSTANCE)),
-            Self::Letter(letter) => write!(f, "({letter})"),
-            Self::Only => Ok(()),
-            Self::Any => f.write_str("*"),
+            Self::Name(miid) => address.extend(utf8_percent_encode(miid, IN_INSTANCE)),
+            Self::Letter(letter) => address.extend(['(', *letter, ')']),
+            Self::Only => {}
+            Self::Any => address.push('*'),
         }
     }
 }
 
-impl fmt::Display for Segment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Segment {
+    fn put(&self, address: &mut String) {
         match self {
-            Self::Name(name) => write!(f, "{}", utf8_percent_encode(name, NOT_UNRESERVED)),
-            Self::Letter(letter) => write!(f, "({letter})"),
-            Self::Any => f.write_str("*"),
+            Self::Name(name) => address.extend(utf8_percent_encode(name, NOT_UNRESERVED)),
+            Self::Letter(letter) => address.extend(['(', *letter, ')']),
+            Self::Any => address.push('*'),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     ClientUri, ClientUriError, Fields, MAX_DEPTH, MAX_LENGTH, NodeValue, Segment, Selector,
     is_bare_in_instance,
 };
-use crate::uri::{is_escape, is_path_or_query, is_unreserved};
+use crate::uri::{PATH_OR_QUERY, UNRESERVED, is, is_escape};
 
 impl ClientUri {
     /// Reads a ClientURI with all that its query says.
@@ -69,7 +69,7 @@ fn check_characters(text: &str) -> Result<(), ClientUriError> {
         return Err(ClientUriError::TooLong);
     }
     let bytes = text.as_bytes();
-    let Some(at) = bytes.iter().position(|&byte| !is_path_or_query(byte) && byte != b'%') else {
+    let Some(at) = bytes.iter().position(|&byte| !is(byte, PATH_OR_QUERY) && byte != b'%') else {
         return check_escapes(bytes);
     };
     if bytes.iter().take(at).any(|&byte| byte == b'?') {
@@ -141,7 +141,7 @@ fn node_name(text: &str) -> Result<String, ClientUriError> {
 
 /// Reads a name of unreserved characters, escapes, and whatever `bare` adds.
 fn name(text: &str, bare: fn(u8) -> bool) -> Result<String, ClientUriError> {
-    let allowed = |byte: u8| is_unreserved(byte) || byte == b'%' || bare(byte);
+    let allowed = |byte: u8| is(byte, UNRESERVED) || byte == b'%' || bare(byte);
     match text.bytes().position(|byte| !allowed(byte)) {
         None => decode(text),
         Some(_) if text.contains('*') => Err(ClientUriError::Wildcard(text.to_owned())),
