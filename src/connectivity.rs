@@ -7,13 +7,13 @@
 
 mod reading;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::backend::{Bus, BusSign};
+use crate::base::OrderedSet;
 use crate::bearer::{self, Choice, ConnectionType, Device, KnownInterfaces, Link, Modem, Told};
 use crate::transport::LinkNames;
 
@@ -120,7 +120,7 @@ async fn devices(bus: &Bus) -> Result<Vec<Device>, String> {
 
 /// The signs that a link may be another one, or another SIM be there.
 #[must_use]
-pub(crate) fn signs() -> BTreeSet<BusSign> {
+pub(crate) fn signs() -> OrderedSet<BusSign> {
     let sign = |service: &str, path: &str, interface: &str, property: &str| BusSign {
         service: service.to_owned(),
         path: path.to_owned(),
@@ -142,8 +142,8 @@ pub(crate) fn signs() -> BTreeSet<BusSign> {
 
 /// The signs that another SIM may be there.
 #[must_use]
-pub(crate) fn sim_signs() -> BTreeSet<BusSign> {
-    let mut signs = BTreeSet::new();
+pub(crate) fn sim_signs() -> OrderedSet<BusSign> {
+    let mut signs = OrderedSet::new();
     for (kind, interface, property) in [
         ("Modem", reading::MODEM, "Sim"),
         ("Modem", reading::MODEM, "Bearers"),

@@ -1,6 +1,5 @@
 //! Judging: readings of alarms become what is known of them, and what servers are told, in one transaction.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +10,7 @@ use super::{AlarmId, Alarms, AlarmsEvent, Told, schedule, told};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination, Prepared};
 use crate::base::OneByOne as _;
+use crate::base::OrderedSet;
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::mo::alarm::Condition;
@@ -125,7 +125,8 @@ impl Alarms {
         batch: &mut Batch,
         told: &mut Told,
     ) {
-        let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
+        let here: OrderedSet<&str> =
+            outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
         let Some(known) = self.known.get_mut(id) else { return };
         // Who has gone, and of whom all is told, makes room.
         known.places.retain(|_, kept| !kept.state.is_over(at.now));
@@ -164,7 +165,8 @@ impl Alarms {
     /// Forgets leaves whose elements have gone.
     fn forget_gone(&mut self, id: &AlarmId, outcome: &LookOutcome, batch: &mut Batch) {
         let Some(known) = self.known.get_mut(id) else { return };
-        let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
+        let here: OrderedSet<&str> =
+            outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
         let gone: Vec<String> =
             known.places.keys().filter(|client_uri| !here.contains(client_uri.as_str())).cloned().collect();
         for client_uri in gone {

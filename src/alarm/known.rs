@@ -1,6 +1,6 @@
 //! What is known of an alarm, and of the leaves or elements that it watches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use super::AlarmId;
 use super::look::LookOutcome;
 use super::rule::{AlarmState, At};
+use crate::base::OrderedSet;
 use crate::base::journal::id;
 use crate::base::said::Said;
 use crate::mo::ManagementObject;
@@ -24,7 +25,7 @@ pub(super) struct Known {
     /// What is known of each leaf or element, by its ClientURI.
     pub(super) places: HashMap<String, Kept>,
     /// The lists that were looked at, by the nodes that they are in.
-    pub(super) lists: BTreeSet<String>,
+    pub(super) lists: OrderedSet<String>,
     /// The keys in the store whose commits are signs for the alarm.
     pub(super) keys: Vec<NodeKey>,
     /// Whether the journal has a line about what is wrong with the alarm.
@@ -48,7 +49,7 @@ impl Known {
             object: Arc::clone(object),
             alarm: Arc::new(alarm.clone()),
             places: HashMap::new(),
-            lists: BTreeSet::new(),
+            lists: OrderedSet::new(),
             keys: Vec::new(),
             said: Said::default(),
             said_more: Said::default(),

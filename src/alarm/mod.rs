@@ -14,7 +14,7 @@ mod rule;
 mod schedule;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +28,7 @@ use crate::base::heartbeat::Hearts;
 use crate::base::said::Said;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
+use crate::base::{OrderedMap, OrderedSet};
 use crate::mo::ManagementObject;
 use crate::store::{AlarmKey, Change, CommitWatch, StoreError};
 use crate::tree::{Principal, SessionFacts};
@@ -51,7 +52,7 @@ pub(crate) struct AlarmId {
 /// The alarms of all objects: what is known of each, and when each is looked at.
 pub(crate) struct Alarms {
     schedule: Schedule,
-    known: BTreeMap<AlarmId, Known>,
+    known: OrderedMap<AlarmId, Known>,
     /// The watches of what values come from; none while there are no alarms.
     watches: Option<Arc<SourceWatches<AlarmId>>>,
     commits: Arc<CommitWatch>,
@@ -61,7 +62,7 @@ pub(crate) struct Alarms {
     /// The number of reloads so far: readings of before the last one count no more.
     epoch: u64,
     /// The news that wait for their minute to be over: until when, of which alarm, and of which leaf or element.
-    waiting: BTreeSet<(Instant, AlarmId, String)>,
+    waiting: OrderedSet<(Instant, AlarmId, String)>,
     /// Until when alarms rest, as the store has failed.
     rests_until: Option<Instant>,
     /// Whether the journal has a line about the store having failed.
@@ -83,7 +84,7 @@ pub(crate) enum AlarmsEvent {
 /// The destinations that are to hear of what alarms told, and the alerts that were dropped for it.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    pub(crate) destinations: BTreeSet<Destination>,
+    pub(crate) destinations: OrderedSet<Destination>,
     pub(crate) dropped: Vec<(ServerId, usize)>,
 }
 
@@ -93,14 +94,14 @@ impl Alarms {
         let (reads, readings) = mpsc::channel(MOST_READINGS);
         let mut alarms = Self {
             schedule: Schedule::default(),
-            known: BTreeMap::new(),
+            known: OrderedMap::new(),
             watches: None,
             commits: agent_state.store.watch_commits(),
             looks: Tasks::default(),
             readings,
             reads,
             epoch: 0,
-            waiting: BTreeSet::new(),
+            waiting: OrderedSet::new(),
             rests_until: None,
             said: Said::default(),
         };
@@ -201,7 +202,7 @@ impl Alarms {
 
     /// Takes the alarms that there are now; each is looked at.
     fn learn(&mut self, agent_state: &AgentState) {
-        let (mut before, mut new) = (std::mem::take(&mut self.known), BTreeSet::new());
+        let (mut before, mut new) = (std::mem::take(&mut self.known), OrderedSet::new());
         for object in agent_state.tree.objects() {
             for alarm in &object.alarms {
                 let id = AlarmId { moid: object.moid.clone(), name: alarm.name.clone() };
@@ -211,7 +212,7 @@ impl Alarms {
                 });
                 // Of another kind of alarm nothing is known.
                 if kind(&known.alarm.condition) != kind(&alarm.condition) {
-                    (known.places, known.lists) = (HashMap::new(), BTreeSet::new());
+                    (known.places, known.lists) = (HashMap::new(), OrderedSet::new());
                 }
                 (known.object, known.alarm) = (Arc::clone(object), Arc::new(alarm.clone()));
                 self.break_off(&id, &mut known);
@@ -245,7 +246,7 @@ impl Alarms {
     }
 
     /// Reads from the store what servers were told by the `new` alarms.
-    fn remember(&mut self, agent_state: &AgentState, new: &BTreeSet<AlarmId>) {
+    fn remember(&mut self, agent_state: &AgentState, new: &OrderedSet<AlarmId>) {
         let all = match agent_state.store.snapshot().and_then(|snapshot| snapshot.alarms()) {
             Ok(all) => all,
             Err(error) => {

@@ -1,10 +1,10 @@
 //! The schedule of looks at what alarms watch. Pure: it is told signs of changes and the time, and says what is due.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::AlarmId;
 use crate::base::Order as _;
+use crate::base::{OrderedMap, OrderedSet};
 
 /// The time from a sign to its look: changes come in several steps.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -17,7 +17,7 @@ pub(super) const EVERY: Duration = Duration::from_secs(60);
 
 /// The schedule of the looks of all alarms.
 #[derive(Debug, Default)]
-pub(super) struct Schedule(BTreeMap<AlarmId, AlarmTimes>);
+pub(super) struct Schedule(OrderedMap<AlarmId, AlarmTimes>);
 
 /// The times of one alarm's looks.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl AlarmTimes {
 impl Schedule {
     /// Takes the alarms that there are, and forgets all others. Each is looked at now: its definition may be another
     /// one.
-    pub(super) fn keep(&mut self, known: &BTreeSet<AlarmId>, now: Instant) {
+    pub(super) fn keep(&mut self, known: &OrderedSet<AlarmId>, now: Instant) {
         self.0.retain(|id, _| known.contains(id));
         for id in known {
             let new = AlarmTimes {
@@ -217,7 +217,7 @@ mod tests {
         let start = Instant::now();
         let mut schedule = rested(&["a", "b"], start);
         schedule.appoint(&id("a"), start);
-        schedule.keep(&BTreeSet::new(), start);
+        schedule.keep(&OrderedSet::new(), start);
         schedule.changed(&id("b"), start);
         assert_eq!((schedule.next_wake(), schedule.due(start + SPACING)), (None, Vec::new()));
     }

@@ -1,8 +1,7 @@
 //! The alerts of one session: which ride in the package on its way, and what the server says of them.
 
-use std::collections::BTreeSet;
-
 use super::Destination;
+use crate::base::OrderedSet;
 use crate::base::journal::id;
 use crate::package::Alert;
 use crate::store::records::alert as record;
@@ -21,7 +20,7 @@ pub struct OutgoingAlerts {
     sent: Vec<(u64, String)>,
     /// The numbers of the alerts that the server has heard of in this session. Some may still be in the store: those
     /// that it could not take now, and those whose removal is not committed yet.
-    heard: BTreeSet<u64>,
+    heard: OrderedSet<u64>,
     /// The numbers of damaged alerts, which are not sent, and need not wait: to be removed.
     damaged: Vec<u64>,
 }
@@ -30,7 +29,7 @@ impl OutgoingAlerts {
     /// Makes the alerts of a session in which nothing was sent yet.
     #[must_use]
     pub fn new(destination: Destination) -> Self {
-        Self { destination, sent: Vec::new(), heard: BTreeSet::new(), damaged: Vec::new() }
+        Self { destination, sent: Vec::new(), heard: OrderedSet::new(), damaged: Vec::new() }
     }
 
     /// The alerts for the next package, oldest first, `most` of them at most.

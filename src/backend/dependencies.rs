@@ -1,12 +1,12 @@
 //! Dependencies of a value: what tells that a source may have another one now.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::bus::BusSign;
 use super::context::Context;
 use super::file;
 use super::machine_id;
+use crate::base::OrderedSet;
 use crate::bearer::KernelTopic;
 use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace, Source, SourceKind, WatchEntry};
 
@@ -15,15 +15,15 @@ use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace, Source, Source
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dependencies {
     /// The files themselves; they need not be there.
-    pub files: BTreeSet<PathBuf>,
+    pub files: OrderedSet<PathBuf>,
     /// The folders whose files values come from; they need not be there.
-    pub folders: BTreeSet<PathBuf>,
+    pub folders: OrderedSet<PathBuf>,
     /// The folders with all files in them and in the folders in them; they need not be there.
-    pub trees: BTreeSet<PathBuf>,
+    pub trees: OrderedSet<PathBuf>,
     /// Services that tell of changes by signals, to whoever waits for those.
-    pub signals: BTreeSet<BusSign>,
+    pub signals: OrderedSet<BusSign>,
     /// The topics of which the kernel tells by netlink.
-    pub kernel: BTreeSet<KernelTopic>,
+    pub kernel: OrderedSet<KernelTopic>,
     /// Whether some come from programs and the like, which have to be asked again.
     pub others: bool,
     /// Whether some come from programs whose mappings say what tells of a change.

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::element::Element;
 use super::error::BackendError;
 use super::{file, run};
+use crate::base::OneByOne as _;
 use crate::mo::mapping::{RecordsPlace, RecordsShape, Select, Template};
 use crate::mo::select::{json_text, shown, walk};
 
@@ -79,7 +80,7 @@ fn record(line: &str, matching: Option<&Regex>, key: Option<&str>) -> Option<Ele
         .capture_names()
         .flatten()
         .map(|group| (group.to_owned(), found.name(group).map_or(Json::Null, |found| found.as_str().into())))
-        .collect();
+        .one_by_one();
     let item = Some(Json::Object(groups)).filter(|_| regex.capture_names().flatten().next().is_some());
     Some(Element { captured: name?.as_str().to_owned(), item })
 }

@@ -17,7 +17,6 @@
 //! A thread of its own writes it, one at a time, and always what is the latest: a disk that hangs holds up nobody for
 //! longer than [`PATIENCE`], and that once.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -32,6 +31,7 @@ use tokio::sync::watch;
 use crate::base::journal::id;
 use crate::base::said::Said;
 use crate::base::waking;
+use crate::base::{OrderedMap, OrderedSet};
 
 const FILE: &str = "risks";
 /// Work during which the agent died this often in a row is not begun again at once.
@@ -84,8 +84,8 @@ pub struct CrashGuard {
 
 #[derive(Debug, Default)]
 struct List {
-    states: BTreeMap<String, WorkState>,
-    outlived: BTreeSet<String>,
+    states: OrderedMap<String, WorkState>,
+    outlived: OrderedSet<String>,
     changes: u64,
     /// Whether a thread writes.
     is_writing: bool,
@@ -152,7 +152,7 @@ impl CrashGuard {
         }
         let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut text));
         let states =
-            if read.is_ok() { died_of(&String::from_utf8_lossy(&text), boot) } else { BTreeMap::new() };
+            if read.is_ok() { died_of(&String::from_utf8_lossy(&text), boot) } else { OrderedMap::new() };
         let all = Mutex::new(List { states, ..List::default() });
         let changes_written = watch::Sender::default();
         let (path, boot) = (Some(path), boot.to_owned());
@@ -338,7 +338,7 @@ impl CrashGuard {
         all.is_writing
     }
 
-    fn text(&self, states: &BTreeMap<String, WorkState>) -> String {
+    fn text(&self, states: &OrderedMap<String, WorkState>) -> String {
         let mut text = format!("{BOOT}{}\n", self.boot);
         for (name, WorkState { deaths, running, .. }) in states {
             // Writing to a string does not fail.
@@ -393,7 +393,7 @@ fn recorded_name(name: &str) -> String {
 
 /// The work that the agent died of, by a list that an earlier life left; what can't be read says nothing. What was
 /// being done in another boot ended with that one.
-fn died_of(text: &str, boot: &str) -> BTreeMap<String, WorkState> {
+fn died_of(text: &str, boot: &str) -> OrderedMap<String, WorkState> {
     let written_in = text.lines().next().and_then(|line| line.strip_prefix(BOOT));
     let is_another = written_in.is_some_and(|other| !other.is_empty() && !boot.is_empty() && other != boot);
     let state = |line: &str| {

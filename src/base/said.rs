@@ -1,7 +1,7 @@
 //! What the journal has a line about already: a lasting trouble is said once, and again when it has ended and come
 //! back.
 
-use std::collections::BTreeSet;
+use crate::base::OrderedSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,14 +26,14 @@ impl Said {
 /// more.
 #[derive(Debug)]
 pub(crate) struct SaidOf<T> {
-    all: Mutex<BTreeSet<T>>,
+    all: Mutex<OrderedSet<T>>,
     most: usize,
 }
 
 impl<T: Ord> SaidOf<T> {
     /// Makes an empty set for so many subjects at most.
     pub(crate) const fn at_most(most: usize) -> Self {
-        Self { all: Mutex::new(BTreeSet::new()), most }
+        Self { all: Mutex::new(OrderedSet::new()), most }
     }
 
     /// Marks the trouble of this subject as logged; true where it was not yet, and is to be logged now.

@@ -1,7 +1,6 @@
 //! Network interfaces as the kernel lists them, and as /sys/class/net describes them. Both are asked on a lane: either
 //! may wait for a device.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
@@ -15,6 +14,7 @@ use super::default_route;
 use super::known_interfaces::Id;
 use super::link::Interface;
 use super::stack::{self, Kernel};
+use crate::base::OrderedSet;
 use crate::base::lane::{FILES, Stuck};
 
 const CLASS: &str = "/sys/class/net";
@@ -29,7 +29,7 @@ pub struct Links {
     pub up: Vec<Id>,
     /// All addresses that reach further than the link, of interfaces that are running; loopback's too: a server may be
     /// there.
-    pub addresses: BTreeSet<(String, IpAddr)>,
+    pub addresses: OrderedSet<(String, IpAddr)>,
     /// The interfaces of default routes that are up, the best first: unbound connections leave by that.
     pub defaults: Vec<String>,
 }

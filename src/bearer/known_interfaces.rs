@@ -1,9 +1,8 @@
 //! The interfaces that are up, as far as they are known. Pure: others look, and tell.
 
-use std::collections::BTreeMap;
-
 use super::link::{Interface, Link, Told};
 use super::{Choice, ConnectionType};
+use crate::base::OrderedMap;
 
 /// The identity of an interface: as long as it lives under its name, it need not be looked at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub struct KnownInterfaces {
     defaults: Vec<String>,
     /// What interfaces were seen to be, by name, those that went down included: one whose device hangs when it comes
     /// back is still what it was.
-    seen: BTreeMap<String, Seen>,
+    seen: OrderedMap<String, Seen>,
     /// What services say; none: nobody has asked them yet.
     told: Option<Told>,
 }

@@ -7,6 +7,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value as Json};
 
+use crate::base::OneByOne as _;
 use crate::base::Secret;
 use crate::config::{
     Account, BootstrapServer, NotificationAuth, Permission, Push, Settings, TlsFiles, holds_certificates,
@@ -101,7 +102,8 @@ pub(super) fn read(data: &Json, settings: &Settings) -> Result<BroughtAccount, D
     let root = unwrapped(data);
     let root = Node { path: String::new(), members: members(root, "the object")? };
     let account = account(&root, settings)?;
-    let mut record = Map::from_iter([(DATA.to_owned(), Json::Object(root.members.clone()))]);
+    let data = (DATA.to_owned(), Json::Object(root.members.clone()));
+    let mut record: Map<String, Json> = std::iter::once(data).one_by_one();
     if let Some(pem) = &account.tls.ca_pem {
         record.insert(CA.to_owned(), BASE64_STANDARD.encode(pem).into());
     }

@@ -1,10 +1,9 @@
 //! The report of commands in the journal. A Package#2 may have half a million: each of the first ones gets a line, the
 //! others one line together.
 
-use std::collections::BTreeMap;
-
 use super::status::CommandError;
 use crate::base::Order as _;
+use crate::base::OrderedMap;
 use crate::base::journal::id;
 use crate::package::{Command, Verb};
 use crate::uri::ServerId;
@@ -18,7 +17,7 @@ const MOST_LINES: u32 = 100;
 pub struct Report {
     lines: u32,
     /// The number of further commands, by status code.
-    more: BTreeMap<u16, u32>,
+    more: OrderedMap<u16, u32>,
     /// Whether an operator can do something about some of these.
     problems: bool,
     /// Why the last command failed, if it did and has a line.
@@ -112,7 +111,7 @@ fn is_ours(code: u16) -> bool {
 }
 
 /// The most frequent codes of the commands without a line.
-fn rest(more: &BTreeMap<u16, u32>) -> Option<String> {
+fn rest(more: &OrderedMap<u16, u32>) -> Option<String> {
     const MOST_CODES: usize = 8;
     let mut codes: Vec<_> = more.iter().map(|(code, count)| (*count, *code)).collect();
     codes.order_by_key(|(count, code)| (std::cmp::Reverse(*count), *code));

@@ -1,11 +1,11 @@
 //! All accounts of a device.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::account::{Account, AccountContext};
 use super::fragments;
 use crate::base::OneByOne as _;
+use crate::base::OrderedMap;
 use crate::spanned::Problems;
 use crate::spanned::{Item, Located};
 use crate::uri::ServerId;
@@ -78,8 +78,8 @@ pub(crate) type Claimed = (PathBuf, Option<Claim>, Option<One>);
 /// of the second error after the first; that of one that could not be read to its end is not left to the second,
 /// either.
 pub(crate) fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account> {
-    let mut accounts: BTreeMap<ServerId, Account> = BTreeMap::new();
-    let mut claims: BTreeMap<String, (PathBuf, bool)> = BTreeMap::new();
+    let mut accounts: OrderedMap<ServerId, Account> = OrderedMap::new();
+    let mut claims: OrderedMap<String, (PathBuf, bool)> = OrderedMap::new();
     for (file, claim, one) in all {
         let mut is_left = true;
         if let Some(Claim { id, at }) = claim {
@@ -103,7 +103,7 @@ pub(crate) fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account
 /// it is in, has a problem now.
 #[must_use]
 pub(crate) fn keep_broken(loaded: Vec<Account>, problems: &Problems, previous: &[Account]) -> Vec<Account> {
-    let mut accounts: BTreeMap<ServerId, Account> =
+    let mut accounts: OrderedMap<ServerId, Account> =
         loaded.into_iter().map(|account| (account.server_id.clone(), account)).one_by_one();
     for old in previous {
         if problems.iter().any(|problem| old.file.starts_with(&problem.file)) {

@@ -1,11 +1,11 @@
 //! The files that make up the configuration, their order, and how one is read.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::base::OrderedMap;
 use crate::base::regular::{self, ReadError};
 use crate::spanned::Located;
 use crate::spanned::{Problem, Problems};
@@ -84,7 +84,7 @@ fn is_absent(file: &Path) -> bool {
 /// The `*.toml` files of all `folders`, sorted by name; one of the same name in a later folder replaces the
 /// earlier's, and a link to `/dev/null` takes it away. A folder need not be there.
 pub(super) fn overlay(folders: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf> {
-    let mut by_name = BTreeMap::new();
+    let mut by_name = OrderedMap::new();
     for folder in folders {
         match names(folder) {
             Ok(names) => by_name.extend(names.into_iter().map(|name| (name.clone(), folder.join(name)))),

@@ -7,9 +7,8 @@
 //! IMSI.get = { file = "/run/modem/imsi", match = '(\d{15})' }
 //! ```
 
-use std::collections::BTreeSet;
-
 use crate::base::OneByOne as _;
+use crate::base::OrderedSet;
 use crate::mo::mapping::{self, BusObject, NodeMapping, Piece, Source, SourceKind, Template};
 use crate::spanned::Located;
 use crate::spanned::Reader;
@@ -73,7 +72,7 @@ impl Subscriber {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let objects = mapping::bus_objects(reader);
-        let names: BTreeSet<String> = objects.iter().map(|(name, _)| name.clone()).one_by_one();
+        let names: OrderedSet<String> = objects.iter().map(|(name, _)| name.clone()).one_by_one();
         let mut sources = Vec::new();
         for fact in Fact::ALL {
             let found = reader.table(fact.name(), |reader| {

@@ -14,6 +14,7 @@ use super::terminal::Terminal;
 use crate::backend::{
     self, Answer, BackendError, Builtins, Bus, BusMember, Child, Context, Machine, Request, Seen,
 };
+use crate::base::OneByOne as _;
 use crate::ddf::{AccessType, Format};
 use crate::mo::alarm::Alarm;
 use crate::mo::fill::Variables;
@@ -482,7 +483,7 @@ impl Row {
             self.passed_over.iter().map(|(source, why)| json!({ "source": source, "why": why })).collect();
         let object = |pairs: &[(&str, String)]| -> Json {
             let pair = |(key, said): &(&str, String)| ((*key).to_owned(), said.as_str().into());
-            Json::Object(pairs.iter().map(pair).collect())
+            Json::Object(pairs.iter().map(pair).one_by_one())
         };
         let (limits, doubts) = (object(&self.limits), object(&self.doubts));
         let (value, why) = match &self.state {

@@ -1,8 +1,8 @@
 //! Dropped alerts, for want of room: how often the journal hears of them.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::base::OrderedMap;
 use crate::base::journal::id;
 use crate::base::said::SaidAt;
 use crate::uri::ServerId;
@@ -12,7 +12,7 @@ const SAY_EVERY: Duration = Duration::from_secs(3600);
 
 /// The alerts that were dropped for want of room, by account.
 #[derive(Debug, Default)]
-pub(super) struct Dropped(BTreeMap<ServerId, Untold>);
+pub(super) struct Dropped(OrderedMap<ServerId, Untold>);
 
 /// The dropped alerts of one account that no line has told of.
 #[derive(Debug, Default)]

@@ -1,6 +1,5 @@
 //! EXECs that outlive their session.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -16,6 +15,7 @@ use crate::base::boot_id;
 use crate::base::journal::id;
 use crate::base::stopping;
 use crate::base::waking;
+use crate::base::{OrderedMap, OrderedSet};
 use crate::exec::{self, AfterSession, ExecSlots, Fate, Finished, QueuedExec};
 use crate::store::records::ExecRecord;
 use crate::store::{Change, StoreError};
@@ -28,7 +28,7 @@ pub(super) struct Execs {
     pub(super) exec_slots: ExecSlots,
     ended: mpsc::UnboundedReceiver<Finished>,
     /// The EXECs from before the start whose account or object may come back.
-    pub(super) left: BTreeSet<u64>,
+    pub(super) left: OrderedSet<u64>,
     /// The ends that the store did not take yet.
     pub(super) untold: Untold,
 }
@@ -42,7 +42,7 @@ impl Execs {
         let (told, ended) = mpsc::unbounded_channel();
         let exec_slots = ExecSlots::new(told, &boot_id(), next, time_floor);
         exec_slots.follow(agent_state);
-        Ok(Self { exec_slots, ended, left: BTreeSet::new(), untold: Untold::default() })
+        Ok(Self { exec_slots, ended, left: OrderedSet::new(), untold: Untold::default() })
     }
 
     /// Waits until an EXEC has ended.
@@ -93,13 +93,13 @@ impl Execs {
     /// Takes up the EXECs of these numbers; none: all, as the agent has just started.
     fn take_up_these(
         &mut self,
-        these: Option<&BTreeSet<u64>>,
+        these: Option<&OrderedSet<u64>>,
         agent_state: &Arc<AgentState>,
         in_doubt: bool,
         shared: &Shared,
     ) -> Result<Ends, StoreError> {
         let mut taken = Ends::default();
-        let mut waiting: BTreeMap<ServerId, Vec<QueuedExec>> = BTreeMap::new();
+        let mut waiting: OrderedMap<ServerId, Vec<QueuedExec>> = OrderedMap::new();
         for (number, json) in agent_state.store.snapshot()?.execs()? {
             if these.is_some_and(|these| !these.contains(&number)) {
                 continue;
@@ -300,7 +300,7 @@ mod tests {
         let ends = execs.take_up_left(&with, false, &shared).unwrap();
         assert_eq!(ends.finished.keys().collect::<Vec<_>>(), [&2]);
         // What runs must not be told as failed by the next reload.
-        assert_eq!(execs.left, BTreeSet::new());
+        assert_eq!(execs.left, OrderedSet::new());
         let again = execs.take_up_left(&with, false, &shared).unwrap();
         assert_eq!(again, Ends::default());
     }

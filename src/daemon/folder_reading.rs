@@ -4,7 +4,6 @@
 //! They are read one after the other, which needs one thread and little memory; from one that does not answer soon, the
 //! next one is not held up. All of it together has no longer than one of them.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use super::removal_evidence;
 use crate::agent_state::Folder;
 use crate::base;
 use crate::base::OneByOne as _;
+use crate::base::OrderedMap;
 use crate::base::lane::{CONFIGURATION, PathAccess, Stuck};
 use crate::config::{self, Account, Environment, Settings};
 use crate::mo::{self, ManagementObject};
@@ -62,7 +62,7 @@ pub(super) struct FolderContent<T> {
     /// The problems of their files.
     pub(super) problems: Problems,
     /// The account files, or folders of objects, that did not answer, and why.
-    pub(super) silent: BTreeMap<PathBuf, Stuck>,
+    pub(super) silent: OrderedMap<PathBuf, Stuck>,
     /// The folders, as they were found.
     folders: Vec<Folder>,
     /// The objects that need something of the machine, and whether that was there.
@@ -197,7 +197,7 @@ async fn accounts(
     let (all, works): (Vec<_>, Vec<_>) =
         works.map(|(file, claim, work)| ((file.clone(), claim), (file, work))).unzip();
     let read = each(works, begun, patience).await;
-    let mut silent = BTreeMap::new();
+    let mut silent = OrderedMap::new();
     let all = all.into_iter().zip(read).map(|((file, claim), read)| {
         let one = read.map_err(|stuck| silent.insert(file.clone(), stuck)).ok();
         // Whose it is may be known of one that hangs later on.
@@ -262,7 +262,7 @@ async fn objects(
         last.push((place, known));
     }
     let read = each(works, begun, patience).await;
-    let mut silent = BTreeMap::new();
+    let mut silent = OrderedMap::new();
     let (mut all, mut unfit, mut needing) = (Vec::new(), Vec::new(), Vec::new());
     for ((place, known), read) in last.into_iter().zip(read) {
         match read {

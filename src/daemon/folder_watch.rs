@@ -1,12 +1,12 @@
 //! The watch of the folders of accounts and management objects, by which these take effect by themselves.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backend::Dependencies;
 use crate::base::OneByOne as _;
+use crate::base::OrderedSet;
 use crate::base::waking;
 use crate::config::Paths;
 use crate::watches::FileWatches;
@@ -28,13 +28,13 @@ impl WatchedFolders {
     /// Watches these folders, and no others. What happened to them before is not told. False where not every change
     /// will be, either.
     pub(super) async fn follow(&self, paths: &Paths) -> bool {
-        self.follow_with(paths, BTreeSet::new()).await
+        self.follow_with(paths, OrderedSet::new()).await
     }
 
     /// Watches these folders, and files that come and go elsewhere.
-    pub(super) async fn follow_with(&self, paths: &Paths, files: BTreeSet<PathBuf>) -> bool {
+    pub(super) async fn follow_with(&self, paths: &Paths, files: OrderedSet<PathBuf>) -> bool {
         let Some(watches) = &self.0 else { return false };
-        let trees: BTreeSet<PathBuf> = paths.accounts.iter().chain(&paths.mo).cloned().one_by_one();
+        let trees: OrderedSet<PathBuf> = paths.accounts.iter().chain(&paths.mo).cloned().one_by_one();
         watches.follow((), Dependencies { trees, files, ..Dependencies::default() }).await
     }
 }

@@ -1,6 +1,5 @@
 //! The loader: from files to an [`AgentState`], at start and at every reload.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +17,7 @@ use crate::base::journal::id;
 use crate::base::lane::{CONFIGURATION, MainThread, Stuck};
 use crate::base::said::Said;
 use crate::base::waking;
+use crate::base::{OrderedMap, OrderedSet};
 use crate::base::{Random, boot_id};
 use crate::bootstrap;
 use crate::config::{self, Account, Environment, LoadedSettings, Selection, Settings};
@@ -106,7 +106,7 @@ pub(super) struct Loader {
     crash_guard: Arc<CrashGuard>,
     /// The names of what did not answer when it was last read: files and folders by their path, all of a kind by its
     /// name.
-    silent: Mutex<BTreeSet<PathBuf>>,
+    silent: Mutex<OrderedSet<PathBuf>>,
     /// Whether it was logged that not every change of the folders is told.
     unwatched: Said,
     /// The latest message bus, whose connection is kept while its address stays.
@@ -162,7 +162,7 @@ impl Loader {
         let files = match read.accounts {
             Ok(found) => {
                 say(&found.problems);
-                let broken: BTreeSet<&PathBuf> =
+                let broken: OrderedSet<&PathBuf> =
                     found.problems.iter().map(|problem| &problem.file).one_by_one();
                 for file in
                     broken.into_iter().filter(|file| file.extension().is_some_and(|ext| ext == "toml"))
@@ -380,8 +380,8 @@ impl Loader {
                 let names = folders.iter().map(|folder| folder.display().to_string());
                 names.collect::<Vec<_>>().join(", ")
             };
-            let (one, was): (_, BTreeSet<&PathBuf>) = match before.map(|before| &before.tree) {
-                None => (what, BTreeSet::new()),
+            let (one, was): (_, OrderedSet<&PathBuf>) = match before.map(|before| &before.tree) {
+                None => (what, OrderedSet::new()),
                 Some(tree) if what == "accounts" => {
                     (what, tree.accounts().iter().map(|it| &it.file).one_by_one())
                 }
@@ -455,7 +455,7 @@ impl Files {
 }
 
 /// The folders of management objects that have a problem, each once.
-fn not_served(problems: &Problems, served: &[Arc<ManagementObject>]) -> BTreeSet<PathBuf> {
+fn not_served(problems: &Problems, served: &[Arc<ManagementObject>]) -> OrderedSet<PathBuf> {
     let folder = |problem: &Problem| {
         let in_folder = problem.file.parent().filter(|_| problem.file.extension().is_some());
         in_folder.unwrap_or(&problem.file).to_path_buf()
@@ -477,7 +477,7 @@ fn all_accounts(files: Vec<Account>, store: &Store, settings: &Settings) -> Vec<
         log::error!("the accounts that a bootstrap brought can't be read: {error}");
         Vec::new()
     });
-    let mut all: BTreeMap<ServerId, Arc<Account>> = BTreeMap::new();
+    let mut all: OrderedMap<ServerId, Arc<Account>> = OrderedMap::new();
     for account in brought.into_iter().chain(files) {
         all.insert(account.server_id.clone(), Arc::new(account));
     }

@@ -3,7 +3,6 @@
 //! The kernel's list of interfaces is read, each of them is looked at, and services are asked, in tasks of their own,
 //! beside each other: a device or a service that does not answer holds up neither the loop nor what goes by another one.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 use super::shared::Shared;
 use crate::backend::{Bus, BusWatches};
 use crate::base;
+use crate::base::OrderedSet;
 use crate::base::heartbeat::Hearts;
 use crate::base::lane::Stuck;
 use crate::base::waking;
@@ -32,7 +32,7 @@ pub(super) struct Network {
     signals: Option<Arc<BusWatches<()>>>,
     known: KnownInterfaces,
     /// The addresses at the last look, since there is a source.
-    before: Option<BTreeSet<(String, IpAddr)>>,
+    before: Option<OrderedSet<(String, IpAddr)>>,
     looks: JoinSet<Event>,
     /// Whether the list is being read, and whether it is to be read again after that.
     reading: bool,

@@ -9,13 +9,13 @@
 //!
 //! The folders are looked at on the lane that reads them: here is only what was found.
 
-use std::collections::BTreeMap;
 use std::fs::DirEntry;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::clock::Clock;
 use crate::agent_state::{AgentState, Folder};
+use crate::base::OrderedMap;
 use crate::store::{Change, FOLDER_EMPTIED, FOLDER_HELD, StoreError};
 
 /// The time after which a folder that has been found empty counts as emptied.
@@ -34,7 +34,7 @@ enum Says {
 
 /// Folders that held something while this agent ran, and which they were: device and inode.
 #[derive(Debug, Default)]
-pub(super) struct SeenFolders(BTreeMap<PathBuf, (u64, u64)>);
+pub(super) struct SeenFolders(OrderedMap<PathBuf, (u64, u64)>);
 
 impl SeenFolders {
     fn note(&mut self, folder: &Folder) {

@@ -1,6 +1,5 @@
 //! Running sessions: from the queue to their task, and what is to be kept of one that has ended.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::task::JoinError;
@@ -17,6 +16,7 @@ use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
 use crate::backend::Bus;
 use crate::base::OneByOne as _;
+use crate::base::OrderedSet;
 use crate::base::Progress;
 use crate::base::Random;
 use crate::base::journal::id;
@@ -41,7 +41,7 @@ pub(super) struct Sessions {
     pub(super) queue: Queue,
     pub(super) history: History,
     /// The servers with whom a session was asked for by D-Bus, and whose next session is told of stage by stage.
-    pub(super) followed: BTreeSet<ServerId>,
+    pub(super) followed: OrderedSet<ServerId>,
     /// The tasks of running sessions, by whom each is with.
     tasks: Tasks<Destination, Ended>,
     network: Network,
@@ -197,7 +197,7 @@ impl Sessions {
     ) {
         let own = agent_state.peers.iter().map(|peer| Destination::of(&peer.account.server_id));
         let elsewhere = alert::destinations(&agent_state.store).unwrap_or_default();
-        let destinations: BTreeSet<Destination> =
+        let destinations: OrderedSet<Destination> =
             own.chain(elsewhere).filter(|destination| of(&destination.server_id)).one_by_one();
         for destination in destinations {
             if let Some((deaths, least)) =

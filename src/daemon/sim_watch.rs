@@ -1,7 +1,6 @@
 //! The watch for a SIM that is changed while nothing else happens: by the files that its IMSI comes from, or by the
 //! signals of the service that tells it. A program that tells the IMSI is not asked in between.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::agent_state;
 use crate::agent_state::AgentState;
 use crate::backend::{Bus, BusWatches, Dependencies};
 use crate::base;
+use crate::base::OrderedSet;
 use crate::base::waking;
 use crate::watches::FileWatches;
 
@@ -73,7 +73,7 @@ impl SimWatch {
     fn watch_files(&mut self, has_changed: bool) {
         let Some(watches) = self.watches.clone() else { return };
         let mut files = self.sources.clone();
-        files.signals = BTreeSet::new();
+        files.signals = OrderedSet::new();
         base::spawn_in(&mut self.arming, async move {
             if !watches.follow((), files).await {
                 log::debug!("subscriber.IMSI: not every change of its files is told");

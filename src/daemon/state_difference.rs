@@ -1,11 +1,11 @@
 //! The difference of two agent states, in words: what became of accounts and management objects when they were read
 //! again.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent_state::AgentState;
 use crate::base::OneByOne as _;
+use crate::base::{OrderedMap, OrderedSet};
 use crate::mo::ManagementObject;
 use crate::uri::ServerId;
 
@@ -48,8 +48,8 @@ pub(super) fn objects(before: &AgentState, after: &AgentState) -> String {
 
 /// The difference of two lists, as `new d; changed b; removed c; unchanged a`.
 fn difference<T>(before: &[(String, T)], after: &[(String, T)], same: impl Fn(&T, &T) -> bool) -> String {
-    let then: BTreeMap<&str, &T> = before.iter().map(|(name, value)| (name.as_str(), value)).one_by_one();
-    let now: BTreeSet<&str> = after.iter().map(|(name, _)| name.as_str()).one_by_one();
+    let then: OrderedMap<&str, &T> = before.iter().map(|(name, value)| (name.as_str(), value)).one_by_one();
+    let now: OrderedSet<&str> = after.iter().map(|(name, _)| name.as_str()).one_by_one();
     let (mut new, mut changed, mut unchanged) = (Vec::new(), Vec::new(), Vec::new());
     for (name, value) in after {
         match then.get(name.as_str()) {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::Daemon;
 use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
+use crate::base::OneByOne as _;
 use crate::base::lane::FILES;
 use crate::base::waking;
 use crate::bearer::{self, ConnectionType};
@@ -51,7 +52,7 @@ impl Daemon {
     fn servers(&self) -> Json {
         let peers = self.agent_state.peers.iter();
         let server = |peer: &Arc<Peer>| (peer.account.server_id.to_string(), self.server(peer));
-        Json::Object(peers.map(server).collect::<Map<_, _>>())
+        Json::Object(peers.map(server).one_by_one())
     }
 
     fn server(&self, peer: &Peer) -> Json {
@@ -103,7 +104,7 @@ impl Daemon {
         let store = &self.agent_state.store;
         let peers = self.agent_state.peers.iter().map(|peer| &peer.account.server_id);
         let count = |server_id| (ToString::to_string(server_id), Json::from(store.waiting(server_id).count));
-        Json::Object(peers.map(count).collect::<Map<_, _>>())
+        Json::Object(peers.map(count).one_by_one())
     }
 
     /// A property of the agent; none: all of them. The DevID is read apart from the loop: it may take its time.

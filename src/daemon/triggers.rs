@@ -1,13 +1,13 @@
 //! Triggers: notifications whose session is not over yet. Their ids are spent, so they are on disk until then: after a
 //! crash the session is held all the same.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::schedule::{self, Due};
 use super::taken_up::TakenUp;
 use crate::agent_state::AgentState;
 use crate::alert::Destination;
+use crate::base::OrderedMap;
 use crate::base::Random;
 use crate::base::waking;
 use crate::notification::Trigger;
@@ -19,8 +19,8 @@ use crate::uri::ServerId;
 /// The triggers by server: the ids of those whose session is to come, and of those whose session runs.
 #[derive(Debug, Default)]
 pub(super) struct Triggers {
-    waiting: BTreeMap<ServerId, Vec<u16>>,
-    running: BTreeMap<ServerId, Vec<u16>>,
+    waiting: OrderedMap<ServerId, Vec<u16>>,
+    running: OrderedMap<ServerId, Vec<u16>>,
 }
 
 impl Triggers {

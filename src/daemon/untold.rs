@@ -1,8 +1,8 @@
 //! The ends of EXECs on their way into the store, as alerts that tell them: a disk that is full is waited for.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::base::OrderedMap;
 use crate::base::{Backoff, Failures};
 use crate::exec::Finished;
 use crate::session::Ended;
@@ -17,7 +17,7 @@ const AGAIN: Backoff = Backoff { base: Duration::from_secs(5), most: Duration::f
 pub(super) struct Ends {
     /// The changes to the records of EXECs that nobody is to be told of any more.
     pub(super) changes: Vec<Change>,
-    pub(super) finished: BTreeMap<u64, Finished>,
+    pub(super) finished: OrderedMap<u64, Finished>,
 }
 
 /// The ends that the store did not take yet. No more than may be in the store: an EXEC does not begin unless its record

@@ -4,7 +4,7 @@
 //! that the framework's own elements are kept, in the order and nesting in which a tree can have them.
 
 use crate::base::OneByOne as _;
-use std::collections::BTreeMap;
+use crate::base::OrderedMap;
 use std::fmt::Write;
 
 /// The most elements open at once; what is deeper is no description.
@@ -104,7 +104,7 @@ fn first_tag(lower: &str, name: &str) -> Option<usize> {
 }
 
 /// The last end tag of each name, as its distance from the end of the text.
-fn ends(text: &str) -> BTreeMap<&str, usize> {
+fn ends(text: &str) -> OrderedMap<&str, usize> {
     let tags = text.match_indices("</").filter_map(|(at, _)| Some((text.get(at + 2..)?, at)));
     tags.filter_map(|(tag, at)| Some((tag.split(|c| !is_of_name(c)).next()?, text.len() - at))).one_by_one()
 }
@@ -183,7 +183,7 @@ struct Salvage<'a> {
     /// The foreign element that is being skipped, and how often it is in itself.
     skipped: Option<(&'a str, usize)>,
     /// The distance of each name's last end tag from the end of the document.
-    ends: BTreeMap<&'a str, usize>,
+    ends: OrderedMap<&'a str, usize>,
 }
 
 impl<'a> Salvage<'a> {

@@ -1,6 +1,5 @@
 //! The slots of the programs that EXEC and SHOW have running, for all servers.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{ExecError, Finished};
 use crate::agent_state::AgentState;
+use crate::base::OrderedSet;
 
 /// The most programs that may run at one time.
 const MOST_RUNNING: usize = 16;
@@ -19,7 +19,7 @@ const MOST_UNPERMITTED: usize = 64;
 #[derive(Clone, Debug)]
 pub struct ExecSlots {
     slots: Arc<Semaphore>,
-    nodes: Arc<Mutex<BTreeSet<String>>>,
+    nodes: Arc<Mutex<OrderedSet<String>>>,
     next: Arc<AtomicU64>,
     boot: Arc<str>,
     finished: mpsc::UnboundedSender<Finished>,
@@ -36,7 +36,7 @@ pub struct ExecSlots {
 /// The hold on a node that is being executed, or will be; dropping it ends that.
 #[derive(Debug)]
 pub(super) struct Hold {
-    nodes: Arc<Mutex<BTreeSet<String>>>,
+    nodes: Arc<Mutex<OrderedSet<String>>>,
     client_uri: String,
 }
 

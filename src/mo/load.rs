@@ -1,12 +1,12 @@
 //! Loading management objects from folders.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::Order as _;
+use crate::base::OrderedMap;
 use crate::base::lane;
 use crate::ddf::Ddf;
 use crate::spanned::Problems;
@@ -198,7 +198,7 @@ pub fn ddf(folder: &Path, problems: &mut Problems) -> Option<Ddf> {
 
 /// The names under which there may be objects in `folders`, in order. Nothing but these folders themselves is touched.
 pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
-    let mut by_name: BTreeMap<String, Vec<ObjectFolder>> = BTreeMap::new();
+    let mut by_name: OrderedMap<String, Vec<ObjectFolder>> = OrderedMap::new();
     for (within, folder) in folders.iter().enumerate() {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,

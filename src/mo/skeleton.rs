@@ -2,9 +2,9 @@
 //!
 //! It passes `--check` as it is: what must have a value has a constant one.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use crate::base::OrderedSet;
 use crate::ddf::{AccessType, Ddf, Format, Node, NodeName, Properties};
 use crate::uri::encode_name;
 
@@ -49,13 +49,13 @@ pub(crate) fn skeleton(ddf: &Ddf, name: &str) -> String {
     for other in ddf.roots.iter().skip(1) {
         let _ = writeln!(out, "# Another root of the DDF: {}", comment(&shown(&other.name)));
     }
-    below(&mut out, root, "", &BTreeSet::new());
+    below(&mut out, root, "", &OrderedSet::new());
     out
 }
 
 /// Writes the tables of the nodes below one; the labels above it are taken.
-fn below(out: &mut String, parent: &Node, path: &str, labels: &BTreeSet<String>) {
-    let mut names = BTreeSet::new();
+fn below(out: &mut String, parent: &Node, path: &str, labels: &OrderedSet<String>) {
+    let mut names = OrderedSet::new();
     for node in &parent.children {
         let mut labels = labels.clone();
         let step = match &node.name {
@@ -79,7 +79,7 @@ fn below(out: &mut String, parent: &Node, path: &str, labels: &BTreeSet<String>)
 }
 
 /// A free label for an un-named node: the DDF's word, if it can be a variable and is free; else another one.
-fn free_label(label: Option<&str>, taken: &BTreeSet<String>) -> String {
+fn free_label(label: Option<&str>, taken: &OrderedSet<String>) -> String {
     let wanted = label.filter(|label| is_variable(label)).unwrap_or("x");
     let mut numbered = (2..).map(|number| format!("{wanted}{number}"));
     let all = std::iter::once(wanted.to_owned()).chain(&mut numbered);

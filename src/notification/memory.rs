@@ -1,9 +1,8 @@
 //! The ids of recent notifications, bounded for each server.
 
-use std::collections::BTreeMap;
-
 use super::clock::ClockReading;
 use crate::base::Order as _;
+use crate::base::OrderedMap;
 use crate::uri::ServerId;
 
 /// A memory of up to `LIMIT` ids a server, each for a window of seconds. Six to sixteen bytes an id, searched from end
@@ -11,7 +10,7 @@ use crate::uri::ServerId;
 #[derive(Debug)]
 pub(super) struct IdMemory<const LIMIT: usize> {
     window: u64,
-    servers: BTreeMap<ServerId, Vec<Seen>>,
+    servers: OrderedMap<ServerId, Vec<Seen>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +21,7 @@ struct Seen {
 
 impl<const LIMIT: usize> IdMemory<LIMIT> {
     pub(super) fn new(window: u64) -> Self {
-        Self { window, servers: BTreeMap::new() }
+        Self { window, servers: OrderedMap::new() }
     }
 
     pub(super) fn adopt(&mut self, other: Self) {

@@ -1,7 +1,7 @@
 //! The tally of dropped datagrams and the like, so that a flood makes one journal line a minute instead of filling the
 //! journal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::base::{OrderedMap, OrderedSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 /// The number of things dropped since the last line, by reason.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    counts: BTreeMap<&'static str, Dropped>,
+    counts: OrderedMap<&'static str, Dropped>,
     last: Option<Instant>,
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct Tally {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Dropped {
     count: u64,
-    accounts: BTreeSet<String>,
+    accounts: OrderedSet<String>,
 }
 
 /// The most accounts that a line names for one reason; of one more it says that there are others.
@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 ///
 /// Displayed as `3 datagrams dropped: stale 1 (acme), unknown-server 2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Counts(BTreeMap<&'static str, Dropped>);
+pub(crate) struct Counts(OrderedMap<&'static str, Dropped>);
 
 impl Counts {
     /// Whether it counts nothing but this.

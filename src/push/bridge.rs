@@ -3,9 +3,9 @@
 //! The newest word of the push client counts for each server. What was told stays in the store, so that a power cut
 //! loses nothing, and so that an account whose registration address changes is told of the id again.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::base::OrderedMap;
 use crate::base::{Backoff, Failures};
 use crate::store::records::Registration;
 use crate::uri::ServerId;
@@ -44,7 +44,7 @@ pub(crate) enum TellResult {
 /// The registrations of all servers, and when each is told.
 #[derive(Debug, Default)]
 pub(crate) struct Bridge {
-    due_tasks: BTreeMap<ServerId, DueTask>,
+    due_tasks: OrderedMap<ServerId, DueTask>,
 }
 
 #[derive(Debug)]

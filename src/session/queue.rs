@@ -12,11 +12,11 @@ mod request;
 
 pub use request::{Cause, SessionRequest};
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::alert::Destination;
+use crate::base::OrderedMap;
 use crate::bearer::Choice;
 use crate::bearer::ConnectionType;
 
@@ -41,7 +41,7 @@ const CHANGED_JITTER: Duration = Duration::from_secs(10);
 /// The lines of all destinations.
 #[derive(Debug, Default)]
 pub struct Queue {
-    lines: BTreeMap<Destination, Line>,
+    lines: OrderedMap<Destination, Line>,
     running: usize,
     /// The time before which nothing begins that is only scheduled.
     held: Option<Instant>,
@@ -285,8 +285,8 @@ impl Queue {
     }
 
     /// The numbers of running sessions with URIs that each server has named.
-    fn reports(&self) -> BTreeMap<ServerId, usize> {
-        let mut reports = BTreeMap::new();
+    fn reports(&self) -> OrderedMap<ServerId, usize> {
+        let mut reports = OrderedMap::new();
         for (destination, _) in self
             .lines
             .iter()
@@ -303,7 +303,7 @@ fn later(hold: &mut Option<Instant>, until: Instant) {
     *hold = Some(hold.map_or(until, |before| before.max(until)));
 }
 
-fn has_room(reports: &BTreeMap<ServerId, usize>, destination: &Destination) -> bool {
+fn has_room(reports: &OrderedMap<ServerId, usize>, destination: &Destination) -> bool {
     destination.uri.is_none()
         || reports.get(&destination.server_id).is_none_or(|running| *running < MOST_REPORTS)
 }

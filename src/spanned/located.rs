@@ -1,6 +1,5 @@
 //! TOML values that remember the file and line they were written at.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Problem, Problems};
 use crate::base::OneByOne as _;
 use crate::base::Order as _;
+use crate::base::{OrderedMap, OrderedSet};
 
 /// A TOML value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub enum Item {
     Boolean(bool),
     Date(String),
     Array(Vec<Located>),
-    Table(BTreeMap<String, Located>),
+    Table(OrderedMap<String, Located>),
 }
 
 impl Item {
@@ -82,7 +82,7 @@ impl Located {
         let array = open(says("unclosed array,"), ['[', ']']);
         let unclosed = array.or_else(|| open(says("inline table"), ['{', '}']));
         let mut problems = Problems::default();
-        let mut told = BTreeSet::new();
+        let mut told = OrderedSet::new();
         for error in &errors {
             let line = line_of(error).map(|line| unclosed.map_or(line, |first| line.min(first)));
             if !told.insert(line) {
@@ -109,7 +109,7 @@ impl Located {
     /// An empty table, for a file that isn't there and need not be.
     #[must_use]
     pub fn empty(file: &Path) -> Self {
-        Self { file: Arc::from(file), line: 1, item: Item::Table(BTreeMap::new()) }
+        Self { file: Arc::from(file), line: 1, item: Item::Table(OrderedMap::new()) }
     }
 
     /// Lays `later` over `self`: key by key where both are tables, otherwise the later replaces (arrays too).
@@ -234,7 +234,7 @@ mod tests {
 
     fn get<'a>(located: &'a Located, key: &str) -> &'a Located {
         let Item::Table(table) = &located.item else { panic!("not a table") };
-        &table[key]
+        table.get(key).unwrap()
     }
 
     #[test]

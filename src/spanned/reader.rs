@@ -1,6 +1,6 @@
 //! One walker over [`Located`] tables that collects all problems instead of stopping at the first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::base::{OrderedMap, OrderedSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -13,9 +13,9 @@ use super::value::FromItem;
 #[derive(Debug)]
 pub struct Reader<'a> {
     at: &'a Located,
-    table: Option<&'a BTreeMap<String, Located>>,
+    table: Option<&'a OrderedMap<String, Located>>,
     path: String,
-    asked: BTreeSet<String>,
+    asked: OrderedSet<String>,
     problems: &'a mut Problems,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Reader<'a> {
     /// Starts at `located`, whose dotted key is `path`; something else than a table is a problem.
     pub fn at(located: &'a Located, path: String, problems: &'a mut Problems) -> Self {
         let table = if let Item::Table(table) = &located.item { Some(table) } else { None };
-        let mut reader = Self { at: located, table, path, asked: BTreeSet::new(), problems };
+        let mut reader = Self { at: located, table, path, asked: OrderedSet::new(), problems };
         if reader.table.is_none() {
             reader.here(format!("expected a table, found {}", located.item.kind()));
         }

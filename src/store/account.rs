@@ -1,7 +1,5 @@
 //! DM accounts in the store: those that a bootstrap brought (TS 8.2), and what servers changed in theirs.
 
-use std::collections::BTreeSet;
-
 use redb::{ReadableTable, WriteTransaction};
 
 use super::alert_key::{account_of, alert_queue};
@@ -14,6 +12,7 @@ use super::tables::{
     ACCOUNTS, ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, MOS, NODES, NOTIFICATIONS, OVERRIDES, PUSH,
     SUBSCRIPTIONS, TRIGGERS,
 };
+use crate::base::OrderedSet;
 use crate::base::Secret;
 use crate::config::StoredChange;
 use crate::uri::ServerId;
@@ -181,8 +180,8 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn servers(&self) -> Result<BTreeSet<ServerId>, StoreError> {
-        let mut servers = BTreeSet::new();
+    pub fn servers(&self) -> Result<OrderedSet<ServerId>, StoreError> {
+        let mut servers = OrderedSet::new();
         for table in [CONTACTS, MOS, PUSH, OVERRIDES, NOTIFICATIONS, TRIGGERS, SUBSCRIPTIONS, ALERTS] {
             let table = self.transaction.open_table(table).map_err(self.noting())?;
             let mut from = Vec::new();

@@ -1,7 +1,6 @@
 //! The number of alerts that wait for each account, and of the bytes they take. Counted when the file is opened:
 //! whoever adds one need not look at all that wait.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use redb::{ReadTransaction, ReadableTable};
@@ -9,6 +8,7 @@ use redb::{ReadTransaction, ReadableTable};
 use super::alert_key::{account_of, alert_queue};
 use super::error::{StoreError, db};
 use super::tables::ALERTS;
+use crate::base::OrderedMap;
 use crate::uri::ServerId;
 
 /// The alerts that wait for an account, wherever they are to go, as a number.
@@ -22,11 +22,11 @@ pub struct AlertCount {
 
 /// The changes of a transaction to the counts: alerts that come and that go, by account.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct CountChanges(BTreeMap<String, (AlertCount, AlertCount)>);
+pub(super) struct CountChanges(OrderedMap<String, (AlertCount, AlertCount)>);
 
 /// The counts of all accounts.
 #[derive(Debug, Default)]
-pub(super) struct AlertCounts(Mutex<BTreeMap<String, AlertCount>>);
+pub(super) struct AlertCounts(Mutex<OrderedMap<String, AlertCount>>);
 
 impl AlertCount {
     fn add(&mut self, bytes: usize) {

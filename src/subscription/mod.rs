@@ -11,7 +11,6 @@
 mod look;
 mod schedule;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use tokio::task::{AbortHandle, JoinError};
 
 use crate::agent_state::AgentState;
 use crate::base::OneByOne as _;
+use crate::base::OrderedMap;
 use crate::base::Random;
 use crate::base::crash_guard::Fatal;
 use crate::base::heartbeat::Hearts;
@@ -41,7 +41,7 @@ pub(crate) struct Subscriptions {
     store: Arc<Store>,
     commits: Arc<CommitWatch>,
     schedule: Schedule,
-    known: HashMap<SubscriptionId, KnownSubscription>,
+    known: OrderedMap<SubscriptionId, KnownSubscription>,
     /// The watches of what content comes from; none while there are no subscriptions.
     watches: Option<Arc<SourceWatches<SubscriptionId>>>,
     looks: Tasks<SubscriptionId, LookEnd>,
@@ -75,7 +75,7 @@ impl Subscriptions {
             store: Arc::clone(&agent_state.store),
             commits: agent_state.store.watch_commits(),
             schedule: Schedule::new(origin, poll),
-            known: HashMap::new(),
+            known: OrderedMap::new(),
             watches: None,
             looks: Tasks::default(),
         };

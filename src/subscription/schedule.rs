@@ -4,12 +4,12 @@
 //! One subscription is looked at by one task at a time, one server's are served one after the other, and a bounded
 //! number over all.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::base::OneByOne as _;
 use crate::base::Order as _;
 use crate::base::{Backoff, Failures};
+use crate::base::{OrderedMap, OrderedSet};
 use crate::uri::ServerId;
 
 /// How long after the last of several changes a look begins: they come in several steps.
@@ -45,7 +45,7 @@ pub(super) enum Ended {
 /// The schedule of looks at all subscriptions.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    all: BTreeMap<SubscriptionId, SubscriptionTimes>,
+    all: OrderedMap<SubscriptionId, SubscriptionTimes>,
     /// The origin of looks without a sign: they happen at `origin` and each `poll` after it, all in one wake-up.
     origin: Instant,
     poll: Duration,
@@ -102,7 +102,7 @@ impl SubscriptionTimes {
 impl Schedule {
     /// Makes a schedule in which looks without a sign happen at `origin` and each `poll` after it.
     pub(super) fn new(origin: Instant, poll: Duration) -> Self {
-        Self { all: BTreeMap::new(), origin, poll }
+        Self { all: OrderedMap::new(), origin, poll }
     }
 
     pub(super) fn set_poll(&mut self, poll: Duration) {
@@ -110,7 +110,7 @@ impl Schedule {
     }
 
     /// Takes the subscriptions that there are, and no others. A new one is looked at once, at `new`.
-    pub(super) fn keep(&mut self, known: &BTreeSet<SubscriptionId>, new: Instant, now: Instant) {
+    pub(super) fn keep(&mut self, known: &OrderedSet<SubscriptionId>, new: Instant, now: Instant) {
         self.all.retain(|id, _| known.contains(id));
         for id in known {
             if !self.all.contains_key(id) {
@@ -206,7 +206,7 @@ impl Schedule {
     }
 
     /// The servers one of whose subscriptions is being looked at: one each.
-    fn busy(&self) -> BTreeSet<ServerId> {
+    fn busy(&self) -> OrderedSet<ServerId> {
         let running = self.all.iter().filter(|(_, times)| times.running);
         running.map(|(id, _)| id.server_id.clone()).one_by_one()
     }
@@ -369,7 +369,7 @@ mod tests {
         schedule.changed(&a, now);
         assert_eq!(schedule.due(now + QUIET).len(), 1);
         schedule.changed(&a, now + QUIET);
-        schedule.keep(&BTreeSet::new(), now, now);
+        schedule.keep(&OrderedSet::new(), now, now);
         assert_eq!(schedule.ended(&a, Ended::Failed(None), true, now, 0), None);
         assert_eq!(schedule.next_wake(), None);
     }

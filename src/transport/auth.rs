@@ -3,7 +3,6 @@
 //! Nothing is sent before a server's first challenge; from then on nothing waits for one. What the server
 //! offers chooses among Digest's hashes, never between Digest and Basic.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -14,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Digest as _;
 
 use super::challenge::{Challenge, challenges, parameters};
+use crate::base::OrderedMap;
 use crate::transport::Auth;
 use crate::uri::Origin;
 
@@ -51,7 +51,7 @@ pub enum AuthProblem {
 #[derive(Debug)]
 pub(super) struct Authenticator {
     auth: Auth,
-    schemes: HashMap<Origin, UsedScheme>,
+    schemes: OrderedMap<Origin, UsedScheme>,
 }
 
 #[derive(Debug)]
@@ -62,7 +62,7 @@ enum UsedScheme {
 
 impl Authenticator {
     pub(super) fn new(auth: Auth) -> Self {
-        Self { auth, schemes: HashMap::new() }
+        Self { auth, schemes: OrderedMap::new() }
     }
 
     /// The `Authorization` of a request to one of the account's own origins; none before its first challenge. `target`

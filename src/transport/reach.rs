@@ -1,7 +1,6 @@
 //! Reaching a host: from its addresses to a TCP connection, the first that accepts (RFC 8305), on the network that is
 //! asked for.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tokio::task::JoinSet;
 use super::policy::is_local;
 use crate::base;
 use crate::base::Order as _;
+use crate::base::OrderedMap;
 use crate::uri::Origin;
 
 /// How long after an address the next one is tried beside it, if the first has not accepted (RFC 8305 5).
@@ -41,7 +41,7 @@ pub enum Binding {
 
 /// The memory of which address of an origin has led somewhere, and which only seemed to.
 #[derive(Debug, Default)]
-pub(super) struct AddressMemory(HashMap<Origin, Past>);
+pub(super) struct AddressMemory(OrderedMap<Origin, Past>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Past {

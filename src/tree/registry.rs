@@ -1,10 +1,10 @@
 //! The registry of the management objects and instances that there are.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::backend::Machine;
+use crate::base::OrderedMap;
 use crate::base::said::SaidOf;
 use crate::config::Account;
 use crate::ddf::NodeName;
@@ -28,7 +28,7 @@ const MOST_FAILING: usize = 256;
 pub struct Tree {
     objects: Vec<Arc<ManagementObject>>,
     /// The positions of the objects by MOID: several where each is for servers of another profile.
-    by_moid: HashMap<Moid, Vec<usize>>,
+    by_moid: OrderedMap<Moid, Vec<usize>>,
     /// The accounts as their files and bootstraps have them.
     accounts: Vec<Arc<Account>>,
     pub(super) store: Arc<Store>,
@@ -49,7 +49,7 @@ impl Tree {
         machine: Arc<Machine>,
         started: Instant,
     ) -> Self {
-        let mut by_moid: HashMap<Moid, Vec<usize>> = HashMap::new();
+        let mut by_moid: OrderedMap<Moid, Vec<usize>> = OrderedMap::new();
         for (index, object) in objects.iter().enumerate() {
             for moid in std::iter::once(&object.moid).chain(&object.aliases) {
                 by_moid.entry(moid.clone()).or_default().push(index);

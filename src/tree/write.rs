@@ -2,10 +2,10 @@
 //!
 //! One change at a time: what was validated is what is applied.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::Child;
+use crate::base::OrderedMap;
 use crate::ddf::{AccessType, Occurrence};
 use crate::mo::ManagementObject;
 use crate::store::Change;
@@ -175,7 +175,7 @@ impl Tree {
         let _writer = self.store.writer().await;
         let mut pass = self.pass(principal)?;
         let mut plan = Plan::default();
-        let mut births = HashMap::new();
+        let mut births = OrderedMap::new();
         let mut stored = Vec::with_capacity(documents.len());
         let mut edits = 0;
         for document in documents {
@@ -219,7 +219,7 @@ impl Tree {
     fn new_root(
         &self,
         object: &Arc<ManagementObject>,
-        births: &mut HashMap<Moid, Births>,
+        births: &mut OrderedMap<Moid, Births>,
         pass: &Pass<'_>,
     ) -> Result<NodeRef, TreeError> {
         let not_allowed = |what| TreeError::NotAllowed { node: object.moid.to_string(), what };

@@ -53,7 +53,7 @@ static BYTES: [u8; 256] = {
         #[expect(clippy::indexing_slicing, reason = "judged by the compiler")]
         {
             all[byte as usize] =
-                is_unreserved(byte) as u8 * UNRESERVED | is_path_or_query(byte) as u8 * PATH_OR_QUERY;
+                (is_unreserved(byte) as u8 * UNRESERVED) | (is_path_or_query(byte) as u8 * PATH_OR_QUERY);
         }
         byte += 1;
     }

@@ -8,7 +8,6 @@
 //! only their own end counts: what else happens in them wakes nobody; and that something is mounted over one of them, or
 //! no more (`mounts`).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
@@ -22,6 +21,7 @@ use tokio::net::unix::pipe::Receiver;
 use super::mounts::MountWatch;
 use crate::backend::{self, Dependencies};
 use crate::base::lane::{FILES, PathAccess, PathWalk};
+use crate::base::{OrderedMap, OrderedSet};
 
 /// The most files and folders that are watched for one.
 const MOST_PLACES: usize = 512;
@@ -60,7 +60,7 @@ pub(crate) struct FileWatches<K> {
 
 #[derive(Debug)]
 struct Folders<K> {
-    all: BTreeMap<WatchDescriptor, Folder<K>>,
+    all: OrderedMap<WatchDescriptor, Folder<K>>,
     /// The number of threads waiting for the kernel to watch a folder, which may take for ever. What nobody wants any
     /// more is given up when there are none: it may be just what the kernel is about to answer.
     adding: usize,
@@ -69,12 +69,12 @@ struct Folders<K> {
 /// A folder that is watched: the ways to it, and who wants to know of it.
 #[derive(Debug)]
 struct Folder<K> {
-    paths: BTreeSet<PathBuf>,
+    paths: OrderedSet<PathBuf>,
     interests: Interests<K>,
 }
 
 /// The interests in a folder: who wants to know what happens to what of it.
-type Interests<K> = BTreeSet<(K, What)>;
+type Interests<K> = OrderedSet<(K, What)>;
 
 /// A place that is watched: what of which folder that exists.
 type WatchedPlace = (PathBuf, What);
@@ -123,7 +123,7 @@ impl<K: Ord + Clone> FileWatches<K> {
             inotify,
             readiness,
             mounts,
-            folders: Mutex::new(Folders { all: BTreeMap::new(), adding: 0 }),
+            folders: Mutex::new(Folders { all: OrderedMap::new(), adding: 0 }),
         })
     }
 
@@ -137,7 +137,7 @@ impl<K: Ord + Clone> FileWatches<K> {
     }
 
     /// Waits as [`Self::changed`] does; for ever where there are no watches.
-    pub(crate) async fn changed_of(watches: Option<&Self>) -> BTreeSet<K> {
+    pub(crate) async fn changed_of(watches: Option<&Self>) -> OrderedSet<K> {
         match watches {
             Some(watches) => watches.changed().await,
             None => std::future::pending().await,
@@ -177,7 +177,7 @@ impl<K: Ord + Clone> FileWatches<K> {
         false
     }
 
-    fn watch(&self, id: &K, (places, all): &(BTreeSet<WatchedPlace>, bool)) -> bool {
+    fn watch(&self, id: &K, (places, all): &(OrderedSet<WatchedPlace>, bool)) -> bool {
         let mut all = *all && places.len() <= MOST_PLACES;
         let first = places.iter().take(MOST_PLACES);
         let told: Vec<&WatchedPlace> =
@@ -193,7 +193,7 @@ impl<K: Ord + Clone> FileWatches<K> {
             match self.inotify.add_watch(folder, what.mask()) {
                 Ok(watch) => {
                     let mut folders = self.folders();
-                    let new = Folder { paths: BTreeSet::new(), interests: BTreeSet::new() };
+                    let new = Folder { paths: OrderedSet::new(), interests: OrderedSet::new() };
                     let known = folders.all.entry(watch).or_insert(new);
                     if !known.paths.contains(folder) {
                         known.paths.insert(folder.clone());
@@ -220,7 +220,7 @@ impl<K: Ord + Clone> FileWatches<K> {
     }
 
     /// Waits until something happens to what is watched, and returns whom it concerns.
-    pub(crate) async fn changed(&self) -> BTreeSet<K> {
+    pub(crate) async fn changed(&self) -> OrderedSet<K> {
         loop {
             let concerned = tokio::select! {
                 events = self.events() => self.concerned(&events),
@@ -253,9 +253,9 @@ impl<K: Ord + Clone> FileWatches<K> {
         }
     }
 
-    fn concerned(&self, events: &[InotifyEvent]) -> BTreeSet<K> {
+    fn concerned(&self, events: &[InotifyEvent]) -> OrderedSet<K> {
         let mut folders = self.folders();
-        let mut concerned = BTreeSet::new();
+        let mut concerned = OrderedSet::new();
         for event in events {
             if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                 concerned.extend(
@@ -275,9 +275,9 @@ impl<K: Ord + Clone> FileWatches<K> {
     }
 
     /// Whom it concerns that something was mounted or unmounted at these places.
-    fn below(&self, places: &BTreeSet<PathBuf>) -> BTreeSet<K> {
+    fn below(&self, places: &OrderedSet<PathBuf>) -> OrderedSet<K> {
         let folders = self.folders();
-        let mut concerned = BTreeSet::new();
+        let mut concerned = OrderedSet::new();
         for Folder { paths, interests } in folders.all.values() {
             for (path, place) in paths.iter().flat_map(|path| places.iter().map(move |place| (path, place))) {
                 let is_below = path.starts_with(place);
@@ -310,8 +310,8 @@ impl<K: Ord> Folders<K> {
 }
 
 /// The places to be watched, and whether that is all there is.
-fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<WatchedPlace>, bool) {
-    let (mut places, mut all) = (BTreeSet::new(), true);
+fn places_of(dependencies: &Dependencies, may: May<'_>) -> (OrderedSet<WatchedPlace>, bool) {
+    let (mut places, mut all) = (OrderedSet::new(), true);
     for file in &dependencies.files {
         all &= on_the_way(file, &mut places, may);
     }
@@ -330,7 +330,7 @@ fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<WatchedPlac
 }
 
 /// Adds a folder of a tree, if it is one, and those in it. False where one may not be looked at.
-fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<WatchedPlace>, may: May<'_>) -> bool {
+fn in_the_tree(folder: &Path, depth: usize, places: &mut OrderedSet<WatchedPlace>, may: May<'_>) -> bool {
     if !folder.is_dir() || places.len() > MOST_PLACES {
         return true;
     }
@@ -346,7 +346,7 @@ fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<WatchedPlace>,
 
 /// Adds the places that decide which file `path` is: each folder and symbolic link on the way, and the file itself, or
 /// the first name that is not there. False where it may not be looked at.
-fn on_the_way(path: &Path, places: &mut BTreeSet<WatchedPlace>, may: May<'_>) -> bool {
+fn on_the_way(path: &Path, places: &mut OrderedSet<WatchedPlace>, may: May<'_>) -> bool {
     let mut walk = PathWalk::to(path);
     while let Some(next) = walk.next_place() {
         if !may(&next) {
@@ -381,7 +381,7 @@ mod tests {
 
     /// The ids that the next event concerns; none where there is no event.
     async fn told(watches: &FileWatches<&'static str>) -> Vec<&'static str> {
-        let mut all = BTreeSet::new();
+        let mut all = OrderedSet::new();
         while let Ok(ids) = tokio::time::timeout(Duration::from_millis(100), watches.changed()).await {
             all.extend(ids);
         }

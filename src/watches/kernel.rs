@@ -3,18 +3,18 @@
 //! One message wakes the agent, and then no other one before somebody has looked and watches again: a network that is
 //! never quiet costs no more than that.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::base::{OrderedMap, OrderedSet};
 use crate::bearer::{KernelTopic, NetlinkWatch};
 
 /// The watches of what the kernel tells, each for whoever depends on it.
 #[derive(Debug)]
 pub(super) struct KernelWatches<K> {
     /// The listeners, by topic.
-    topics: Mutex<BTreeMap<KernelTopic, Listening<K>>>,
+    topics: Mutex<OrderedMap<KernelTopic, Listening<K>>>,
     /// Wakes whoever waits, as there is more or less to wait for.
     wake: Notify,
 }
@@ -23,7 +23,7 @@ pub(super) struct KernelWatches<K> {
 #[derive(Debug)]
 struct Listening<K> {
     socket: Arc<NetlinkWatch>,
-    ids: BTreeSet<K>,
+    ids: OrderedSet<K>,
 }
 
 impl<K> Default for KernelWatches<K> {
@@ -34,7 +34,7 @@ impl<K> Default for KernelWatches<K> {
 
 impl<K: Ord + Clone> KernelWatches<K> {
     /// Watches these topics for `id`, and no others, until the next message of one; returns whether all will be told.
-    pub(super) fn follow(&self, id: &K, wanted: &BTreeSet<KernelTopic>) -> bool {
+    pub(super) fn follow(&self, id: &K, wanted: &OrderedSet<KernelTopic>) -> bool {
         let mut topics = self.lock();
         let mut are_told = true;
         topics.retain(|topic, listening| {
@@ -50,7 +50,8 @@ impl<K: Ord + Clone> KernelWatches<K> {
             }
             match NetlinkWatch::of(*topic) {
                 Ok(socket) => {
-                    let listening = Listening { socket: Arc::new(socket), ids: BTreeSet::from([id.clone()]) };
+                    let listening =
+                        Listening { socket: Arc::new(socket), ids: OrderedSet::from([id.clone()]) };
                     topics.insert(*topic, listening);
                 }
                 Err(error) => {
@@ -74,7 +75,7 @@ impl<K: Ord + Clone> KernelWatches<K> {
     }
 
     /// Waits for the next message, and returns whom it concerns. Whoever stops waiting loses nothing.
-    pub(super) async fn changed(&self) -> BTreeSet<K> {
+    pub(super) async fn changed(&self) -> OrderedSet<K> {
         loop {
             let socket = |topic| self.lock().get(&topic).map(|listening| Arc::clone(&listening.socket));
             let told = tokio::select! {
@@ -88,7 +89,7 @@ impl<K: Ord + Clone> KernelWatches<K> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<KernelTopic, Listening<K>>> {
+    fn lock(&self) -> MutexGuard<'_, OrderedMap<KernelTopic, Listening<K>>> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

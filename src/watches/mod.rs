@@ -5,11 +5,11 @@ mod files;
 mod kernel;
 mod mounts;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::backend::{Bus, BusWatches, Dependencies};
+use crate::base::{OrderedMap, OrderedSet};
 pub(crate) use files::FileWatches;
 use kernel::KernelWatches;
 
@@ -27,7 +27,7 @@ pub(crate) struct SourceWatches<K> {
     bus: BusWatches<K>,
     kernel: KernelWatches<K>,
     /// What each depended on when it was looked at last: mostly it still does, and one look is enough.
-    last: Mutex<BTreeMap<K, Dependencies>>,
+    last: Mutex<OrderedMap<K, Dependencies>>,
 }
 
 impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
@@ -75,7 +75,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
         Ok((find().await?.0, false))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<K, Dependencies>> {
+    fn lock(&self) -> MutexGuard<'_, OrderedMap<K, Dependencies>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,7 +91,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
 
     /// Waits until something happens to what `watches` watch, and returns whom it concerns. For ever where there are
     /// none. Whoever stops waiting loses nothing.
-    pub(crate) async fn changed(watches: Option<&Self>) -> BTreeSet<K> {
+    pub(crate) async fn changed(watches: Option<&Self>) -> OrderedSet<K> {
         let Some(watches) = watches else { return std::future::pending().await };
         tokio::select! {
             ids = FileWatches::changed_of(watches.files.as_deref()) => ids,

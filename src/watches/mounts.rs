@@ -3,7 +3,6 @@
 //!
 //! The kernel says by poll(2) that the table of mounts is another one. At rest it says nothing.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +14,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::base::OneByOne as _;
+use crate::base::OrderedSet;
 use crate::base::lane::{FILES, MountEntry, mount_entries};
 
 /// The time from a change to a look at the table: where something is mounted, more often is.
@@ -27,7 +27,7 @@ pub(super) struct MountWatch {
     /// Whether the table is another one than that which is known.
     is_new: AtomicBool,
     /// The table as it was when it was last looked at; none before the first time.
-    known: Mutex<Option<BTreeSet<MountEntry>>>,
+    known: Mutex<Option<OrderedSet<MountEntry>>>,
 }
 
 impl MountWatch {
@@ -48,7 +48,7 @@ impl MountWatch {
     }
 
     /// Waits until something is mounted or unmounted, and returns where. Whoever stops waiting loses nothing.
-    pub(super) async fn changed(&self) -> BTreeSet<PathBuf> {
+    pub(super) async fn changed(&self) -> OrderedSet<PathBuf> {
         loop {
             if !self.is_new.load(Ordering::Relaxed) {
                 match self.table.ready(Interest::PRIORITY).await {
@@ -66,10 +66,12 @@ impl MountWatch {
             self.is_new.store(false, Ordering::Relaxed);
             let Ok(table) = table else { continue };
             let places = match self.known().replace(table.clone()) {
-                Some(before) => {
-                    before.symmetric_difference(&table).map(|entry| entry.at.clone()).one_by_one()
-                }
-                None => BTreeSet::new(),
+                Some(before) => before
+                    .difference(&table)
+                    .chain(table.difference(&before))
+                    .map(|entry| entry.at.clone())
+                    .one_by_one(),
+                None => OrderedSet::new(),
             };
             if !places.is_empty() {
                 return places;
@@ -77,7 +79,7 @@ impl MountWatch {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<BTreeSet<MountEntry>>> {
+    fn known(&self) -> MutexGuard<'_, Option<OrderedSet<MountEntry>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,11 @@
 //! Converting between D-Bus values and text: scalars as text, everything larger as JSON.
 
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Number, Value as Json};
 use zbus::wire::{Array, Dict, ObjectPath, OwnedVariant, Signature, StructureBuilder, Variant};
 
 use crate::backend::answer::Raw;
 use crate::backend::content::Content;
+use crate::base::OneByOne as _;
 use crate::mo::select::json_text;
 
 /// A property as a pipeline takes it. None: it has no text, as a file descriptor. Bytes are bytes, unless something is
@@ -45,7 +46,7 @@ pub(crate) fn json(value: &Variant<'_>) -> Json {
         Variant::Structure(structure) => structure.fields().iter().map(json).collect(),
         Variant::Dict(dict) => {
             let member = |(key, value)| Some((json_text(&json(key))?, json(value)));
-            Json::Object(dict.iter().filter_map(member).collect::<Map<_, _>>())
+            Json::Object(dict.iter().filter_map(member).one_by_one())
         }
         Variant::Fd(_) => Json::Null,
     }

@@ -4,7 +4,6 @@
 //! come only of what alarms and subscriptions wait for (`watch`): at rest the bus has no other reason to wake the
 //! agent.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +17,7 @@ use zbus::{Connection, DBusError, Message, connection};
 
 use crate::backend::answer::Answer;
 use crate::backend::error::BackendError;
+use crate::base::OrderedMap;
 
 mod convert;
 mod doubt;
@@ -58,7 +58,7 @@ pub struct Bus {
     /// Whether there was a connection: if there is none now, it will come back.
     was_there: AtomicBool,
     /// The turns of services, and those of methods by themselves: one may take its time.
-    turns: std::sync::Mutex<HashMap<String, Arc<Turn>>>,
+    turns: std::sync::Mutex<OrderedMap<String, Arc<Turn>>>,
 }
 
 /// The turn of calls to a service, or of one method: one after the other.

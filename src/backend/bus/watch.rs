@@ -3,7 +3,6 @@
 //! A match is asked of the bus for each kind of sign, and a task of its own waits for what comes of it. At rest nothing
 //! comes. Where the connection ends, everybody is concerned: whoever looks then asks for it anew.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +21,7 @@ use crate::backend::answer::MAX_INPUT;
 use crate::base;
 use crate::base::OneByOne as _;
 use crate::base::said::Said;
+use crate::base::{OrderedMap, OrderedSet};
 
 /// What asks the bus for signals has this long.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ pub struct BusSign {
 /// The signs that somebody waits for, of all who do.
 #[derive(Debug)]
 pub struct BusWatches<K> {
-    followed: Mutex<BTreeMap<K, Followed>>,
+    followed: Mutex<OrderedMap<K, Followed>>,
     seen: Arc<Seen<K>>,
     /// Whether the journal has a line about the bus having refused to tell of changes.
     said: Said,
@@ -59,7 +59,7 @@ pub struct BusWatches<K> {
 struct Followed {
     bus: Arc<Bus>,
     link: Connection,
-    signs: BTreeSet<BusSign>,
+    signs: OrderedSet<BusSign>,
     /// Whether all of its changes are told.
     is_told: bool,
     waiting: JoinSet<()>,
@@ -68,7 +68,7 @@ struct Followed {
 /// Whom what has come concerns.
 #[derive(Debug)]
 struct Seen<K> {
-    concerned: Mutex<BTreeSet<K>>,
+    concerned: Mutex<OrderedSet<K>>,
     wake: Notify,
 }
 
@@ -82,7 +82,7 @@ impl<K: Ord + Clone + Send + 'static> Default for BusWatches<K> {
 impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
     /// Waits for these signs, and for no others for `id`. False where not every change would be told. What happened
     /// before may stay untold: look at it after this.
-    pub async fn follow(&self, id: &K, bus: &Arc<Bus>, signs: BTreeSet<BusSign>) -> bool {
+    pub async fn follow(&self, id: &K, bus: &Arc<Bus>, signs: OrderedSet<BusSign>) -> bool {
         if signs.is_empty() {
             self.followed().remove(id);
             return true;
@@ -116,7 +116,7 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
         &self,
         id: &K,
         bus: &Arc<Bus>,
-        signs: BTreeSet<BusSign>,
+        signs: OrderedSet<BusSign>,
     ) -> Result<(), String> {
         if let Some(followed) = self.followed().get_mut(id)
             && followed.is_of(bus, &signs)
@@ -149,7 +149,7 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
     }
 
     /// Waits until something comes, and says whom it concerns.
-    pub async fn changed(&self) -> BTreeSet<K> {
+    pub async fn changed(&self) -> OrderedSet<K> {
         loop {
             let concerned = std::mem::take(&mut *self.seen.lock());
             if !concerned.is_empty() {
@@ -159,7 +159,7 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
         }
     }
 
-    async fn ask(&self, id: &K, bus: &Arc<Bus>, signs: &BTreeSet<BusSign>) -> zbus::Result<Followed> {
+    async fn ask(&self, id: &K, bus: &Arc<Bus>, signs: &OrderedSet<BusSign>) -> zbus::Result<Followed> {
         let mut followed = self.subscribe(id, bus, signs).await?;
         for sign in signs.iter().take(MOST) {
             followed.is_told &= sign.is_told(bus).await;
@@ -168,7 +168,7 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
     }
 
     /// Asks the bus for the signals of these signs.
-    async fn subscribe(&self, id: &K, bus: &Arc<Bus>, signs: &BTreeSet<BusSign>) -> zbus::Result<Followed> {
+    async fn subscribe(&self, id: &K, bus: &Arc<Bus>, signs: &OrderedSet<BusSign>) -> zbus::Result<Followed> {
         let link = bus.link().await?;
         let mut waiting = JoinSet::new();
         let crowded = self.crowded(signs);
@@ -181,9 +181,9 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
     }
 
     /// The services of which so many objects are followed that they can't have a rule each, once these signs are.
-    fn crowded(&self, signs: &BTreeSet<BusSign>) -> BTreeSet<String> {
+    fn crowded(&self, signs: &OrderedSet<BusSign>) -> OrderedSet<String> {
         let followed = self.followed();
-        let mut objects: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+        let mut objects: OrderedMap<&str, OrderedSet<(&str, &str)>> = OrderedMap::new();
         let known = followed.values().flat_map(|followed| &followed.signs);
         for BusSign { service, path, interface, .. } in known.chain(signs.iter().take(MOST)) {
             objects.entry(service).or_default().insert((path, interface));
@@ -192,13 +192,13 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
         objects.into_keys().map(str::to_owned).one_by_one()
     }
 
-    fn followed(&self) -> MutexGuard<'_, BTreeMap<K, Followed>> {
+    fn followed(&self) -> MutexGuard<'_, OrderedMap<K, Followed>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Followed {
-    fn is_of(&mut self, bus: &Arc<Bus>, signs: &BTreeSet<BusSign>) -> bool {
+    fn is_of(&mut self, bus: &Arc<Bus>, signs: &OrderedSet<BusSign>) -> bool {
         // One that has ended tells no more.
         let is_over = self.link.is_closed() || self.waiting.try_join_next().is_some();
         Arc::ptr_eq(&self.bus, bus) && self.signs == *signs && !is_over
@@ -206,7 +206,7 @@ impl Followed {
 }
 
 impl<K: Ord> Seen<K> {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<K>> {
+    fn lock(&self) -> MutexGuard<'_, OrderedSet<K>> {
         self.concerned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -258,7 +258,7 @@ impl BusSign {
 }
 
 /// What a property is called, where a rule is for some.
-type Properties = Option<BTreeSet<String>>;
+type Properties = Option<OrderedSet<String>>;
 
 /// The part of what comes by a rule that is wanted.
 enum Wanted {
@@ -270,12 +270,12 @@ enum Wanted {
 
 /// What the bus is asked for. Of `crowded` services that is all that they tell.
 fn rules(
-    signs: &BTreeSet<BusSign>,
-    crowded: &BTreeSet<String>,
+    signs: &OrderedSet<BusSign>,
+    crowded: &OrderedSet<String>,
 ) -> zbus::Result<Vec<(MatchRule<'static>, Wanted)>> {
     let signal = || MatchRule::builder().msg_type(Type::Signal);
-    let mut by_interface: BTreeMap<(&str, &str, &str), Properties> = BTreeMap::new();
-    let (mut services, mut managed) = (BTreeSet::new(), BTreeSet::new());
+    let mut by_interface: OrderedMap<(&str, &str, &str), Properties> = OrderedMap::new();
+    let (mut services, mut managed) = (OrderedSet::new(), OrderedSet::new());
     for BusSign { service, path, interface, property } in signs.iter().take(MOST) {
         services.insert(service.as_str());
         if path.contains('*') {
@@ -284,7 +284,7 @@ fn rules(
         if crowded.contains(service) {
             continue;
         }
-        let known = by_interface.entry((service, path, interface)).or_insert_with(|| Some(BTreeSet::new()));
+        let known = by_interface.entry((service, path, interface)).or_insert_with(|| Some(OrderedSet::new()));
         match property {
             Some(property) => {
                 if let Some(known) = known {
@@ -306,7 +306,7 @@ fn rules(
         };
         rules.push((rule.add_arg(interface).build()?.into_owned(), Wanted::Changes(properties)));
     }
-    for service in services.intersection(&crowded.iter().map(String::as_str).one_by_one()) {
+    for service in services.iter().filter(|service| crowded.contains(**service)) {
         let rule = signal().sender(*service).interface(INTERFACE).member("PropertiesChanged");
         let its = signs.iter().filter(|sign| sign.service == *service).cloned().one_by_one();
         rules.push((rule.build()?.into_owned(), Wanted::Signs(its)));

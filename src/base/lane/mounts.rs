@@ -1,7 +1,7 @@
 //! Mounts: what is mounted where, as proc_pid_mountinfo(5) says without asking any of the file systems.
 
 use crate::base::OneByOne as _;
-use std::collections::BTreeSet;
+use crate::base::OrderedSet;
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStringExt as _;
@@ -53,7 +53,7 @@ pub(crate) struct MountEntry {
 }
 
 /// The mounts that there are. It may block.
-pub(crate) fn mount_entries() -> BTreeSet<MountEntry> {
+pub(crate) fn mount_entries() -> OrderedSet<MountEntry> {
     let table = std::fs::read(TABLE).unwrap_or_default();
     let entry = |line: &[u8]| {
         let mut hasher = DefaultHasher::new();

@@ -5,7 +5,7 @@
 //! is known where one that does not come back hangs, and the next one learns of it before it touches the same. Work at
 //! a place where other work is under way waits for its end, and holds no thread meanwhile.
 
-use std::collections::BTreeMap;
+use crate::base::OrderedMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub(super) struct PathsInUse {
 #[derive(Debug)]
 struct Works {
     next: u64,
-    by_id: BTreeMap<u64, InUse>,
+    by_id: OrderedMap<u64, InUse>,
 }
 
 /// Work that has begun, and the path it is at.
@@ -60,7 +60,7 @@ pub(super) enum Obstacle {
 
 impl PathsInUse {
     pub(super) const fn new(limit: Duration) -> Self {
-        let works = Works { next: 0, by_id: BTreeMap::new() };
+        let works = Works { next: 0, by_id: OrderedMap::new() };
         Self { limit, works: Mutex::new(works) }
     }
 

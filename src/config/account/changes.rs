@@ -1,13 +1,12 @@
 //! The changes of an account that its own server may make (TS 11.2), and how they stand to what the account's file, or
 //! the bootstrap that brought it, says: a change applies only while that says the same as when it was made.
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest as _, Sha256};
 
 use super::syntax::{self, LONGEST_ADDRESS};
 use super::{Account, NotificationAuth, Push};
 use crate::base::OneByOne as _;
+use crate::base::OrderedMap;
 use crate::base::Secret;
 use crate::uri::Origin;
 
@@ -123,7 +122,7 @@ fn one_of(found: Result<Origin, impl ToString>, own: &[Origin]) -> Result<(), Le
 
 /// The changes of an account by its server, as far as they apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes(BTreeMap<Leaf, Secret>);
+pub struct Changes(OrderedMap<Leaf, Secret>);
 
 /// A change as it is stored: the leaf's name, a hash of the value that it overrides, the new value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -311,7 +310,7 @@ mod tests {
         let changed = Changes::to(&account, stored).applied(&account);
         assert_eq!(changed.push.clone().unwrap().unregister_uri, "https://dm.example/u");
         let own =
-            |account: &Account| account.own_origins().into_iter().collect::<std::collections::BTreeSet<_>>();
+            |account: &Account| account.own_origins().into_iter().collect::<crate::base::OrderedSet<_>>();
         assert_eq!(own(&changed), own(&account), "a server gives nobody the account's credentials");
     }
 

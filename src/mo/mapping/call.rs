@@ -1,8 +1,8 @@
 //! Reading a call, which writes, runs or calls something: `set`, `add`, `delete`, `exec`.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::base::OrderedSet;
 use crate::spanned::Reader;
 
 use super::parts::{argv, kind, member, object, template, templates, truth};
@@ -18,7 +18,7 @@ pub(super) fn call(
     reader: &mut Reader<'_>,
     allowed: &[&'static str],
     has_value: bool,
-    objects: &BTreeSet<String>,
+    objects: &OrderedSet<String>,
 ) -> Option<Call> {
     match kind(reader, allowed)? {
         "file" => {
@@ -48,7 +48,7 @@ pub(super) fn call(
     }
 }
 
-fn bus_call(reader: &mut Reader<'_>, property_allowed: bool, objects: &BTreeSet<String>) -> Option<Call> {
+fn bus_call(reader: &mut Reader<'_>, property_allowed: bool, objects: &OrderedSet<String>) -> Option<Call> {
     let object = object(reader, objects);
     let kind =
         if property_allowed { kind(reader, &["property", "method"]) } else { kind(reader, &["method"]) };

@@ -1,7 +1,6 @@
 //! Reading `exec`: what EXEC does, and how its end is told.
 
-use std::collections::BTreeSet;
-
+use crate::base::OrderedSet;
 use crate::mo::window::Window;
 use crate::package::is_alert_type;
 use crate::spanned::{Item, Reader};
@@ -18,7 +17,7 @@ const ALERT_TYPE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
 const MARKS: [&str; 7] =
     ["fatal", "critical", "minor", "warning", "informational", "harmless", "indeterminate"];
 
-pub(super) fn exec(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Exec> {
+pub(super) fn exec(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Option<Exec> {
     let call = call(reader, &["file", "object", "run"], false, objects);
     let own_status = |status: u16| (1000..2000).contains(&status);
     let codes = codes(reader, own_status, "the statuses (1000–1999) that they mean");

@@ -1,7 +1,6 @@
 //! Reading the limits of a leaf: `min`, `max` and `enum`.
 
-use std::collections::BTreeSet;
-
+use crate::base::OrderedSet;
 use crate::mo::leaf_path::LeafPath;
 use crate::mo::limit::{Bound, Limits};
 use crate::spanned::{Item, Reader};
@@ -10,7 +9,7 @@ use super::scalar::Scalar;
 use super::source::source;
 
 /// Reads the limits of a node's values.
-pub(super) fn limits(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Limits {
+pub(super) fn limits(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Limits {
     let one_of: Option<Vec<Scalar>> = reader.optional("enum");
     if one_of.as_ref().is_some_and(Vec::is_empty) {
         reader.problem("enum", "expected at least one value");
@@ -22,7 +21,7 @@ pub(super) fn limits(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Lim
     }
 }
 
-fn bound(reader: &mut Reader<'_>, key: &str, objects: &BTreeSet<String>) -> Option<Bound> {
+fn bound(reader: &mut Reader<'_>, key: &str, objects: &OrderedSet<String>) -> Option<Bound> {
     match reader.raw(key).map(|located| &located.item)? {
         Item::Integer(number) => Some(Bound::Number(number.to_string())),
         Item::Float(number) if number.is_finite() => Some(Bound::Number(number.to_string())),

@@ -1,7 +1,6 @@
 //! Reading `list`: where an un-named node's children come from.
 
-use std::collections::BTreeSet;
-
+use crate::base::OrderedSet;
 use crate::spanned::Reader;
 
 use super::parts::{argv, kind, object, regex, template};
@@ -11,7 +10,7 @@ use super::{List, ListFrom, RecordsPlace, RecordsShape};
 
 const MAX_CHILDREN: usize = 1024;
 
-pub(super) fn list(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<List> {
+pub(super) fn list(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Option<List> {
     let kind = kind(reader, &["glob", "file", "run", "object"])?;
     let from = match kind {
         "glob" => glob(reader),

@@ -1,8 +1,8 @@
 //! Reading a node's table, `[node."…"]`.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::base::OrderedSet;
 use crate::spanned::ByteSize;
 use crate::spanned::{Item, Reader};
 
@@ -21,7 +21,7 @@ const VERIFY: Duration = Duration::from_secs(5);
 const CHANGES: [&str; 4] = ["file", "object", "run", "store"];
 
 /// Reads one node's table. `objects` are the names of the D-Bus objects there are.
-pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeMapping {
+pub(super) fn read(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> NodeMapping {
     let get = sources(reader, objects);
     let mut sets = one_or_many(reader, "set", |reader| sink(reader, objects));
     if sets.len() > 1 {
@@ -97,7 +97,7 @@ fn verify(reader: &mut Reader<'_>, set: Option<&Sink>) -> Option<Duration> {
     }
 }
 
-fn sink(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<(Call, Option<Pipeline>)> {
+fn sink(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Option<(Call, Option<Pipeline>)> {
     let to = call(reader, &CHANGES, true, objects);
     let own = pipeline::KEYS.iter().any(|key| reader.raw(key).is_some());
     let pipeline = own.then(|| pipeline(reader));

@@ -1,10 +1,9 @@
 //! Reading what the tables of a node have in common: which kind one is, templates, patterns, pairs.
 
-use std::collections::BTreeSet;
-
 use regex_lite::{Regex, RegexBuilder};
 use zbus::names::MemberName;
 
+use crate::base::OrderedSet;
 use crate::spanned::{Item, Reader};
 
 use super::Template;
@@ -93,7 +92,7 @@ pub(super) fn pairs<T>(
     }
 }
 
-pub(super) fn object(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<String> {
+pub(super) fn object(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Option<String> {
     let name: String = reader.optional("object")?;
     if !objects.contains(&name) {
         reader.problem("object", format!("there is no [object.{name}]"));

@@ -1,9 +1,9 @@
 //! Reading a mapping file: every problem of it is noted, with its line and what was expected.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use crate::base::OneByOne as _;
+use crate::base::{OrderedMap, OrderedSet};
 use crate::package::Profile;
 use crate::spanned::{Item, Located, Problem, Problems, Reader};
 
@@ -42,7 +42,7 @@ pub(in crate::mo) struct MappingFile {
     /// The mappings of nodes, by path, as in `Ext/Interfaces/<if>/Mtu`.
     pub(in crate::mo) nodes: Vec<(String, NodeMapping)>,
     /// The descriptions of nodes, by path.
-    pub(in crate::mo) descriptions: BTreeMap<String, Description>,
+    pub(in crate::mo) descriptions: OrderedMap<String, Description>,
     /// The alarms, by name.
     pub(in crate::mo) alarms: Vec<(String, AlarmEntry)>,
 }
@@ -110,13 +110,13 @@ impl MappingFile {
         let needs = needs(&mut reader);
         let objects = bus_objects(&mut reader);
         // A broken one is no unknown one.
-        let names: BTreeSet<String> =
+        let names: OrderedSet<String> =
             if let Some(Item::Table(table)) = reader.raw("object").map(|located| &located.item) {
                 table.keys().cloned().collect()
             } else {
-                BTreeSet::new()
+                OrderedSet::new()
             };
-        let mut descriptions = BTreeMap::new();
+        let mut descriptions = OrderedMap::new();
         let nodes = reader.tables("node", |path, reader| {
             let description = description::read(reader);
             if description != Description::default() {
@@ -170,7 +170,7 @@ fn check_moids(reader: &mut Reader<'_>, moid: Option<&str>, aliases: &[String]) 
     if aliases.iter().any(|alias| !is_moid(alias)) {
         reader.problem("aliases", EXPECTED);
     }
-    let all: BTreeSet<&str> = moid.into_iter().chain(aliases.iter().map(String::as_str)).one_by_one();
+    let all: OrderedSet<&str> = moid.into_iter().chain(aliases.iter().map(String::as_str)).one_by_one();
     if moid.is_some() && all.len() <= aliases.len() {
         reader.problem("aliases", "names a MOID twice");
     }
@@ -198,7 +198,7 @@ fn check_file_name(reader: &mut Reader<'_>, key: &str, name: &str) {
 }
 
 fn instances(reader: &mut Reader<'_>) -> Vec<SeedEntry> {
-    let mut seen = BTreeSet::new();
+    let mut seen = OrderedSet::new();
     let entries = reader.array("instances", |located, path, problems| match &located.item {
         Item::String(miid) => {
             let mut problem = |what: String| {
@@ -229,7 +229,7 @@ fn instances(reader: &mut Reader<'_>) -> Vec<SeedEntry> {
     entries.unwrap_or_default().into_iter().flatten().collect()
 }
 
-fn check_miid(miid: &str, seen: &mut BTreeSet<String>, problem: &mut impl FnMut(String)) {
+fn check_miid(miid: &str, seen: &mut OrderedSet<String>, problem: &mut impl FnMut(String)) {
     if !is_name(miid) {
         problem("expected a MIID: not empty, without `/`".to_owned());
     } else if !seen.insert(miid.to_owned()) {

@@ -1,7 +1,6 @@
 //! Reading the sources of a value.
 
-use std::collections::BTreeSet;
-
+use crate::base::OrderedSet;
 use crate::spanned::Reader;
 
 use super::parts::{argv, kind, member, object, one_or_many, template, templates, truth};
@@ -12,11 +11,11 @@ use super::watch::watch;
 use super::{Source, SourceKind};
 
 /// Reads the sources in `get` of a table that is no node's: the settings name sources too.
-pub(crate) fn sources(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Vec<Source> {
+pub(crate) fn sources(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Vec<Source> {
     one_or_many(reader, "get", |reader| source(reader, objects))
 }
 
-type ReadKind = fn(&mut Reader<'_>, &BTreeSet<String>) -> Option<SourceKind>;
+type ReadKind = fn(&mut Reader<'_>, &OrderedSet<String>) -> Option<SourceKind>;
 
 /// The kinds of source by the key that each is known by, and how the rest of its table is read.
 const KINDS: [(&str, ReadKind); 9] = [
@@ -36,7 +35,7 @@ const KINDS: [(&str, ReadKind); 9] = [
 ];
 
 /// Reads a source of a value; none where it is wrong, which is noted.
-pub(super) fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Source> {
+pub(super) fn source(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Option<Source> {
     let kind = kind(reader, &KINDS.map(|(key, _)| key))?;
     let (_, read) = KINDS.iter().find(|(key, _)| *key == kind)?;
     let from = read(reader, objects);
@@ -54,7 +53,7 @@ pub(super) fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Opt
     Some(Source { from: from?, pipeline, privileged, watch })
 }
 
-fn bus_source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<SourceKind> {
+fn bus_source(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Option<SourceKind> {
     let object = object(reader, objects);
     match kind(reader, &["property", "method"])? {
         "property" => {

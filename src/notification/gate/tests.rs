@@ -237,7 +237,7 @@ fn nobody_uses_up_an_id_without_the_secret() {
 #[test]
 fn memory_is_bounded_and_says_what_it_forgets() {
     let mut gate = gate();
-    let mut on_disk = std::collections::BTreeSet::new();
+    let mut on_disk = crate::base::OrderedSet::new();
     for id in 0..5000_u16 {
         let now = NOW + u64::from(id);
         let admitted = gate.admit(&signed(&from_acme(id), "key", now), &acme(), clock(now)).unwrap();

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::base::OneByOne as _;
 use crate::package::Alert;
 
 /// Writes the alert for the store.
@@ -16,7 +17,7 @@ pub(crate) fn to_json(alert: &Alert) -> Vec<u8> {
     let mut object: Map<String, Json> = members
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), Json::from(value?.as_str()))))
-        .collect();
+        .one_by_one();
     object.extend(alert.data.clone().map(|data| ("Data".to_owned(), data)));
     Json::Object(object).to_string().into_bytes()
 }

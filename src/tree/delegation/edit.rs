@@ -1,10 +1,10 @@
 //! Edits of access rights: what a server may make of the entries that it sees, all of an edit or nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::record::Record;
 use super::{Entry, Held, Table, key_of, name_of};
+use crate::base::{OrderedMap, OrderedSet};
 use crate::mo::{ManagementObject, MoData, Value};
 use crate::store::Change;
 use crate::tree::error::TreeError;
@@ -35,11 +35,11 @@ pub(in crate::tree) enum Edit {
 
 /// The key of an entry: MIID and MAID.
 type EntryKey = (String, String);
-type Entries = BTreeMap<EntryKey, Entry>;
+type Entries = OrderedMap<EntryKey, Entry>;
 
 /// The edits of one plan: each works on what those before it made.
 #[derive(Default)]
-pub(in crate::tree) struct Edits(BTreeMap<Moid, Edited>);
+pub(in crate::tree) struct Edits(OrderedMap<Moid, Edited>);
 
 /// The edited entries about one object's instances.
 struct Edited {
@@ -47,7 +47,7 @@ struct Edited {
     before: Table,
     after: Entries,
     /// The keys of the entries, by their nodes' names.
-    names: HashMap<String, EntryKey>,
+    names: OrderedMap<String, EntryKey>,
 }
 
 impl Edits {
@@ -151,7 +151,7 @@ impl Edited {
         for entry in wanted {
             self.insert(root, entry)?;
         }
-        let named: HashSet<String> = self.names.keys().cloned().collect();
+        let named: OrderedSet<String> = self.names.keys().cloned().collect();
         for (place, entry) in before {
             if entry.maid == own && !named.contains(&entry.name) && !self.after.contains_key(&place) {
                 self.insert(root, entry)?;

@@ -13,7 +13,6 @@ mod record;
 
 pub(super) use edit::{Edit, Edits};
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -26,6 +25,7 @@ use super::principal::Principal;
 use super::rights::{Rights, SESSION_INFO, listed};
 use super::state::TreeState;
 use crate::backend::Child;
+use crate::base::{OrderedMap, OrderedSet};
 use crate::config::Account;
 use crate::mo::ManagementObject;
 use crate::package::Profile;
@@ -161,7 +161,7 @@ impl Tree {
         state: &TreeState,
     ) -> Result<Table, TreeError> {
         let mut table = Table::default();
-        let mut names = BTreeSet::new();
+        let mut names = OrderedSet::new();
         for instance in self.instances(object, state)? {
             let own = self.rights(object, &instance, principal, state)?;
             if !own.allow(Rights::DELEGATE) {
@@ -185,15 +185,15 @@ impl Tree {
     }
 
     /// The rights on an instance that need no entry in the store, by MAID.
-    fn inherent(&self, object: &ManagementObject, instance: &Instance) -> BTreeMap<String, Rights> {
+    fn inherent(&self, object: &ManagementObject, instance: &Instance) -> OrderedMap<String, Rights> {
         if let Provenance::Created { creator } = &instance.provenance {
-            return BTreeMap::from([(creator.clone(), Rights::ALL)]);
+            return OrderedMap::from([(creator.clone(), Rights::ALL)]);
         }
         let of_account = |account: &std::sync::Arc<Account>| {
             let maid = maid::of(account);
             inherent(object, instance, account, &maid).map(|rights| (maid, rights))
         };
-        let mut all = BTreeMap::new();
+        let mut all = OrderedMap::new();
         all.extend(self.accounts().iter().filter_map(of_account));
         all
     }
@@ -203,9 +203,9 @@ impl Tree {
 #[derive(Default)]
 struct Table {
     /// The entries, by MIID and MAID.
-    entries: BTreeMap<(String, String), Entry>,
+    entries: OrderedMap<(String, String), Entry>,
     /// The instances, by MIID.
-    held: BTreeMap<String, Held>,
+    held: OrderedMap<String, Held>,
 }
 
 /// An instance that the server may delegate.
@@ -214,7 +214,7 @@ struct Held {
     /// The rights of the server on the instance.
     own: Rights,
     /// The rights on the instance that need no entry in the store, by MAID.
-    inherent: BTreeMap<String, Rights>,
+    inherent: OrderedMap<String, Rights>,
 }
 
 impl From<Entry> for Child {
@@ -239,7 +239,7 @@ fn inherent(object: &ManagementObject, instance: &Instance, account: &Account, m
 fn entries(
     object: &ManagementObject,
     miid: &str,
-    inherent: &BTreeMap<String, Rights>,
+    inherent: &OrderedMap<String, Rights>,
     state: &TreeState,
 ) -> Result<Vec<Entry>, TreeError> {
     let new = |maid: &String, rights: Rights| Entry {
@@ -248,7 +248,7 @@ fn entries(
         maid: maid.clone(),
         rights,
     };
-    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+    let mut entries: OrderedMap<String, Entry> = OrderedMap::new();
     entries.extend(inherent.iter().map(|(maid, rights)| (maid.clone(), new(maid, *rights))));
     let key = key_of(object, miid);
     for maid in state.children(&key)? {

@@ -1,9 +1,9 @@
 //! What tells of changes.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::backend::{BusSign, Dependencies};
+use crate::base::OrderedSet;
 use crate::mo::Value;
 use crate::store::{Change, NodeKey, Stored};
 
@@ -15,7 +15,7 @@ impl Bench {
         self.tree.dependencies(&node, &self.principal()).await.unwrap()
     }
 
-    fn paths(&self, paths: &[&str]) -> BTreeSet<PathBuf> {
+    fn paths(&self, paths: &[&str]) -> OrderedSet<PathBuf> {
         paths.iter().map(|path| self.path(path)).collect()
     }
 }
