@@ -67,7 +67,7 @@ deb: man ## the Debian package
 rpm: deb ## the rpm, of the same program and files
 	SOURCE_DATE_EPOCH=$(EPOCH) packaging/rpm/build $(DEB) $(RPM)
 
-musl: small-x86_64 ## a static program for routers, at most 4 MiB, and a session with it
+musl: small-x86_64 ## a static program for x86_64 routers, and a session with it
 
 arm64: small-aarch64 ## the same for aarch64, by qemu
 
