@@ -26,10 +26,8 @@ async fn reads(name: &str, object: Published, node: &str, count: usize, sysroot:
     let put = serde_json::json!(["HPUT", "{repository}/put", object.node("")]);
     let (statuses, _) = object.session(&bench, &agent, &[put]).await;
     assert_eq!(statuses, [200], "{}", agent.log());
-    println!("{count} of {name}: GET {taken:?}, HPUT and GET {:?}", begun.elapsed());
     assert!(taken < MOST && begun.elapsed() < 2 * MOST, "{taken:?}, {:?}", begun.elapsed());
     let grown = agent.peak().saturating_sub(idle);
-    println!("{count} of {name}: {} KiB at most above {} KiB", grown >> 10, idle >> 10);
     assert!(grown < MEMORY, "{grown} bytes more than {idle}");
     agent.stop().await;
 }
@@ -90,6 +88,5 @@ async fn all_that_ships_wakes_no_gateway_at_rest() {
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
     agent.at_rest().await;
-    println!("{} KiB with all that ships", agent.resident() >> 10);
     agent.stop().await;
 }

@@ -24,13 +24,16 @@ pub(super) type Managed = HashMap<OwnedObjectPath, HashMap<String, Properties>>;
 
 pub(super) type ManagedResult = Result<Arc<Managed>, Trouble>;
 
+/// What an object manager answers, once it has.
+type ManagedOnce = Arc<OnceCell<ManagedResult>>;
+
 /// The answers of services that one reading has had: what comes from one object takes one call, and so does what one
 /// object manager tells of.
 #[derive(Debug, Default)]
 pub struct Seen {
     objects: Mutex<SeenObjects>,
     /// By service and path. Who comes while it is asked waits for its answer.
-    managers: Mutex<HashMap<(String, String), Arc<OnceCell<ManagedResult>>>>,
+    managers: Mutex<HashMap<(String, String), ManagedOnce>>,
     /// The names of the objects just below one, by service and path.
     children: Mutex<HashMap<(String, String), NamesResult>>,
     /// The properties that an interface of a service turned out not to have.
@@ -80,7 +83,7 @@ impl Seen {
     }
 
     /// The place of what the object manager at `path` answers.
-    pub(super) fn manager(&self, service: &str, path: &str) -> Arc<OnceCell<ManagedResult>> {
+    pub(super) fn manager(&self, service: &str, path: &str) -> ManagedOnce {
         let key = (service.to_owned(), path.to_owned());
         Arc::clone(lock(&self.managers).entry(key).or_default())
     }
