@@ -65,6 +65,9 @@ def wrong_apn(bench):
     assert profile(bench, "mobile", "gsm.apn", "gsm.username", "gsm.password") == ["internet", "", "old"]
     assert not machine.run("ls", "/var/lib/omadm-wan")
     assert held(bench) == ["192.0.2.2/24"]
+    machine.run("journalctl", "--sync")
+    said = machine.run("journalctl", "--output=cat", "--identifier=omadm-exec")
+    assert "the link does not come up: back to what was there before" in said, said
 
 
 @check
