@@ -156,6 +156,9 @@ fn full(status: &Json) -> Option<String> {
     if store.get("writable")? == false {
         return Some(format!("{path} is read-only, nothing can be kept: `mount`, `dmesg`"));
     }
+    if let Some(why) = store.get("refused").and_then(Json::as_str) {
+        return Some(format!("{path} can't be written: {why}: `df {path}`"));
+    }
     let free = number(store, "free").filter(|free| *free < LEAST)?;
     Some(format!("{path} is full ({free} bytes are free), nothing more can be kept: `df {path}`"))
 }
@@ -288,6 +291,9 @@ mod tests {
         assert!(told(4096, true).unwrap().starts_with("/s is full (4096 bytes"));
         assert!(told(1 << 20, false).unwrap().contains("read-only"));
         assert_eq!(full(&json!({ "store": null })), None);
+        let refused =
+            json!({ "store": { "path": "/s", "free": 1 << 20, "writable": true, "refused": "no space" } });
+        assert_eq!(full(&refused).unwrap(), "/s can't be written: no space: `df /s`");
     }
 
     #[test]

@@ -158,7 +158,7 @@ pub(super) async fn link(agent_state: &AgentState) -> Json {
     tokio::time::timeout(PATIENCE, looking).await.ok().flatten().unwrap_or_default()
 }
 
-/// The disk that the agent's state is on: where, how many bytes are free, whether it can be written; null where it does
+/// The disk that the agent's state is on: where, how many bytes are free, whether it can be written, and why it was not; null where it does
 /// not answer.
 pub(super) async fn disk(agent_state: &AgentState) -> Json {
     let path = agent_state.settings.paths.state.clone();
@@ -167,7 +167,8 @@ pub(super) async fn disk(agent_state: &AgentState) -> Json {
     found.map_or(Json::Null, |found| {
         let free = found.blocks_available().saturating_mul(found.fragment_size());
         let is_writable = !found.flags().contains(FsFlags::ST_RDONLY);
-        json!({ "path": path.display().to_string(), "free": free, "writable": is_writable })
+        let refused = agent_state.store.refused();
+        json!({ "path": path.display().to_string(), "free": free, "writable": is_writable, "refused": refused })
     })
 }
 

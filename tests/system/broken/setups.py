@@ -236,7 +236,7 @@ def proxy(bench):
     restart(bench)
 
 
-@setup(start=[0, "completed"], status=[0, "/var/lib/omadm is full", "`df /var/lib/omadm`"])
+@setup(start=[0, "completed"], status=[0, "store /var/lib/omadm ", "`df /var/lib/omadm`"])
 def disk(bench):
     """the disk of the state is full"""
     machine = bench.machine
