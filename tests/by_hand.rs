@@ -109,7 +109,7 @@ async fn each_node_is_shown_with_its_value_or_why_it_has_none() {
 async fn a_node_is_set_whole_or_not_at_all_and_a_dry_run_does_nothing() {
     let bench = Bench::new().await;
     put_board(&bench, "run = [\"/bin/true\"]");
-    let agent = Agent::start(&bench).await;
+    let mut agent = Agent::start(&bench).await;
     let speed = || std::fs::read_to_string(bench.gateway.path("root/speed")).unwrap();
     let uri = board("Speed");
     let dry = ctl(&agent, &["set", "--dry-run", &uri, "40"]).await;
@@ -131,7 +131,8 @@ async fn a_node_is_set_whole_or_not_at_all_and_a_dry_run_does_nothing() {
     if is_root() {
         assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
         assert_eq!(speed(), "40\n");
-        assert!(agent.agent.log().contains(&format!("{uri}: set, on the operator's word")));
+        let said = format!("{uri}: set, on the operator's word");
+        agent.agent.logged("of what was set", |line| line.contains(&said)).await;
         let (code, _, err) = ctl(&agent, &["set", &uri, "500"]).await;
         assert!(code == Some(1) && err.contains("above the maximum"), "{err}");
         assert_eq!(speed(), "40\n");

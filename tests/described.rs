@@ -391,7 +391,7 @@ async fn why_a_source_has_no_value_is_said_to_whoever_asks() {
         for (path, why) in [
             ("Broken", "@folder@/word: expected value at line 1"),
             ("Number", "@folder@/word: "),
-            ("Level", "`max` has no value: /no/such/limit: No such file or directory"),
+            ("Level", "500: `max` has no value: /no/such/limit: No such file or directory"),
         ] {
             let line = format!("{}: {why}", node(path));
             let line = line.replace("@folder@", folder.trim_end_matches('/'));

@@ -21,8 +21,31 @@ secret = """
 S3CRETg
 S3CRETh"""
 tokens = [
+  "a]b",
   "S3CRETi",
 ]
+pin = 5333123
+digest = { user = "joe", password = """
+S3CRETq""" }
+[node.Password]
+get = [
+  { value = "S3CRETr" },
+]
+[node.Fetch.exec]
+run = ["curl", "-u", "me:S3CRETs", "--psk", "S3CRETt"]
+"#;
+
+/// What a program that a vendor adds says.
+const SAID: &str = r#"#!/bin/sh
+cat <<'END'
+SetCredential=acme:S3CRETu
+Environment="DM_PASSWORD=S3CRETv S3CRETv"
+WIFI_KEY=S3CRETw
+{"Pin":5333123,"Password":5333123}, {"name":"password","value":"S3CRETx"}
+https://u:S3CRET@S3CRETy@h/
+password: S3CRETz,S3CRETz
+Authorization = "Bearer S3CRETA"
+END
 "#;
 
 const CTL: &str = r#"#!/bin/sh
@@ -43,6 +66,7 @@ impl Gateway {
         gateway.put("etc/omadm/accounts.d/acme.notify", "S3CRETn", 0o600);
         gateway.put("etc/omadm/accounts.d/odd.toml", "x = \"S3CRETo\"", 0o600);
         gateway.put("bin/omadmctl", CTL, 0o755);
+        gateway.put("usr/lib/omadm/report.d/50-said", SAID, 0o755);
         gateway
     }
 
@@ -84,7 +108,8 @@ fn no_secret_is_in_it_and_only_its_owner_reads_it() {
     let (output, bundle) = gateway.report();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let all = unpacked(&bundle);
-    let found: Vec<&str> = all.lines().filter(|line| line.contains("S3CRET")).collect();
+    let found: Vec<&str> =
+        all.lines().filter(|line| line.contains("S3CRET") || line.contains("5333123")).collect();
     assert!(found.is_empty(), "{found:#?}");
     for visible in
         ["name = \"visible\"", "\"value\":\"visible\"", "server-id = \"acme\"", "key = \"[section]name\""]

@@ -47,10 +47,15 @@ struct Refusal {
     why: String,
     /// The room that there was, where that was too little: what is small may be taken all the same, now and then.
     room: Option<u64>,
+    /// The time of the last write that was refused.
+    last: Instant,
 }
 
 /// What is more room than there was, and not only a block that something else gave back.
 const MORE_ROOM: u64 = 128 * 1024;
+/// How long after the last refusal a write that is taken is no exception any more, whatever room there is: what is
+/// removed makes room within the file.
+const LONG_AFTER: Duration = Duration::from_secs(60);
 
 /// A database that is open.
 #[derive(Debug)]
@@ -145,7 +150,7 @@ impl DatabaseFile {
             .and_then(Option::as_ref)
             .and_then(|open| open.withheld.as_ref())
         {
-            state.is_refused(&withheld.refusal());
+            state.note_refused(&withheld.refusal());
         }
         Ok((Self(Arc::new(state)), set_aside))
     }
@@ -209,8 +214,8 @@ impl DatabaseFile {
             }
         });
         match &done {
-            Ok(_) => self.0.is_taken(),
-            Err(error) if error.is_withheld() => self.0.is_refused(error),
+            Ok(_) => self.0.note_taken(),
+            Err(error) if error.is_withheld() => self.0.note_refused(error),
             Err(_) => {}
         }
         if self.0.failed.load(Ordering::Acquire) && done.as_ref().is_err_and(StoreError::is_withheld) {
@@ -313,16 +318,18 @@ impl FileState {
         }
         let (opened, set_aside) = opened(&self.path)?;
         if let Some(withheld) = &opened.withheld {
-            self.is_refused(&withheld.refusal());
+            self.note_refused(&withheld.refusal());
         }
         self.put(opened, set_aside);
         Ok(())
     }
 
     /// Notes that the disk takes nothing, and says so, once.
-    fn is_refused(&self, why: &StoreError) {
+    fn note_refused(&self, why: &StoreError) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused.is_none() {
+        if let Some(refusal) = refused.as_mut() {
+            refusal.last = Instant::now();
+        } else {
             let said = why.io().map_or_else(|| why.to_string(), ToString::to_string);
             log::error!(
                 MESSAGE_ID = id::STORE_WITHHELD;
@@ -330,18 +337,19 @@ impl FileState {
                 self.path.display()
             );
             let room = if why.is_full() { withheld::room(&self.path) } else { None };
-            *refused = Some(Refusal { why: said, room });
+            *refused = Some(Refusal { why: said, room, last: Instant::now() });
         }
     }
 
-    /// Notes that something was written: where there is more room than when it was refused, the store says that it can
-    /// be.
-    fn is_taken(&self) {
+    /// Notes that something was written: where there is more room than when it was refused, or that is long ago, the
+    /// store says that it can be.
+    fn note_taken(&self) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(refusal) = refused.as_ref() else { return };
-        let is_over = refusal.room.is_none_or(|before| {
-            withheld::room(&self.path).is_none_or(|now| now >= before.saturating_add(MORE_ROOM))
-        });
+        let is_over = refusal.last.elapsed() >= LONG_AFTER
+            || refusal.room.is_none_or(|before| {
+                withheld::room(&self.path).is_none_or(|now| now >= before.saturating_add(MORE_ROOM))
+            });
         if is_over {
             log::info!("the store can be written again");
             *refused = None;

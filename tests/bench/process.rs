@@ -121,7 +121,7 @@ pub(crate) fn idle(table: &mut Table) {
         let bench = Bench::with(setup).await;
         let mut agent = bench.start().await;
         bench.notify().await;
-        agent.logged("of a session that can't be", |line| line.contains("package not answered")).await;
+        agent.logged("of a session that can't be", |line| line.contains(" failed: ")).await;
         // It tries again and again: that is no rest, but memory is as it will be.
         tokio::time::sleep(SETTLE).await;
         resident(table, "between attempts, with the system's roots", &agent);
