@@ -120,13 +120,17 @@ async fn a_reload_is_over_when_it_is_answered_and_fails_with_all_problems() {
     assert_eq!(refused.name, "ConfigurationBroken");
     // The one file that the agent runs on is not read any further.
     assert!(refused.why.contains("nonsense"), "{refused}");
+    let sound = async || agent.json("Status", &[]).await.unwrap()["configuration"]["sound"] == true;
+    assert!(!sound().await);
     files::put(&bench.gateway.config(), settings, files::PLAIN).unwrap();
     let refused = agent.call(AGENT, "Reload", &[]).await.unwrap_err();
     for problem in ["other.toml:2: server-uri", "other.toml:3: nonsense"] {
         assert!(refused.why.contains(problem), "{problem}: {refused}");
     }
     std::fs::remove_file(account).unwrap();
+    assert!(!sound().await);
     agent.call(AGENT, "Reload", &[]).await.unwrap();
+    assert!(sound().await);
     agent.stop().await;
 }
 

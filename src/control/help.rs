@@ -165,7 +165,7 @@ Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 `--json` is an object: `version` (of this shape), `agent`, `deviceId`, `link` (what carries a session that prefers no
 other: `interface`, `type`, `metered`, `roaming`), `store` (where the agent's state is: `path`, `free` bytes,
 `writable`, `refused`: why nothing could be kept last), `objects`, `execs`, `clock`, `configuration`, `sessions`,
-`pendingAlerts`, and `servers`, by their ids: as the property Servers that docs/dbus.md describes, and `uri`, `name`,
+`pendingAlerts`, and `servers`, by their ids: as the property Servers that omadm-dbus(7) describes, and `uri`, `name`,
 `lastEnded`. Times are seconds since 1970; null is not known.
 
 Examples:
@@ -210,7 +210,7 @@ had sent it: all of it, or nothing. `--dry-run` checks all that can be known bef
 running agent, by D-Bus: for root; a dry run for members of the group omadm-admin as well.
 
 Examples:
-  sudo omadmctl set urn:oma:mo:oma-dm-devdetail:1.1//Ext/Contact 'ops@acme.example'
+  sudo omadmctl set urn:x-acme:mo:board:1.0//Contact 'ops@acme.example'
   omadmctl set --dry-run urn:x-acme:mo:board:1.0//Fan/Speed -- 40";
 
 const EXECUTING: &str = "\
@@ -220,11 +220,11 @@ signal ExecFinished tells it, and `omadmctl status` whether it still runs. `--dr
 waited for, and does nothing. Exits with 1 where the status is none of success. Asks the running agent, by D-Bus: for
 root; a dry run for members of the group omadm-admin as well.
 
-`--json` is an object: `version` (of this shape), `node`, `status`, `what`.
+`--json` is an object: `version` (of this shape), `dryRun`, `node`, `status`, `what`.
 
 Examples:
-  sudo omadmctl exec --wait urn:oma:mo:oma-fumo:1.0/1/Update
-  omadmctl exec --dry-run urn:oma:mo:oma-lawmo:1.0//Operations/FactoryReset";
+  sudo omadmctl exec --wait urn:x-acme:mo:board:1.0//Operations/Restart
+  omadmctl exec --dry-run urn:oma:mo:oma-fumo:1.0/system/Update";
 
 const RAISING: &str = "\
 TYPE is a URN or a reversed domain name. Without `--source`, a ClientURI, all servers hear of it, else those that may

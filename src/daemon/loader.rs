@@ -1,7 +1,7 @@
 //! The loader: from files to an [`AgentState`], at start and at every reload.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -107,6 +107,8 @@ pub(super) struct Loader {
     /// The names of what did not answer when it was last read: files and folders by their path, all of a kind by its
     /// name.
     silent: Mutex<OrderedSet<PathBuf>>,
+    /// Whether the settings' files were sound when they were last read.
+    has_sound_settings: AtomicBool,
     /// Whether it was logged that not every change of the folders is told.
     unwatched: Said,
     /// The latest message bus, whose connection is kept while its address stays.
@@ -124,6 +126,7 @@ impl Loader {
             started: Instant::now(),
             crash_guard: Arc::default(),
             silent: Mutex::default(),
+            has_sound_settings: AtomicBool::new(true),
             unwatched: Said::default(),
             bus: Mutex::default(),
             helper: Mutex::default(),
@@ -132,6 +135,7 @@ impl Loader {
         let LoadedSettings { mut settings, problems, fell_back } =
             self::settings(selection, environment.clone()).await?.map_err(DaemonError::Configuration)?;
         say(&problems);
+        loader.note_settings(problems.is_empty());
         if fell_back {
             log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "what is in /etc/omadm/omadmd.toml and its fragments is not used: running on the vendor's configuration alone"
@@ -193,6 +197,16 @@ impl Loader {
         let agent_state =
             loader.agent_state(read.settings, (files, folders), objects, opened.store, &[]).await;
         Ok((loader, Arc::new(agent_state), watcher))
+    }
+
+    /// Notes whether the settings' files, which were just read, are sound.
+    pub(super) fn note_settings(&self, are_sound: bool) {
+        self.has_sound_settings.store(are_sound, Ordering::Relaxed);
+    }
+
+    /// Whether the settings' files were sound when they were last read.
+    pub(super) fn has_sound_settings(&self) -> bool {
+        self.has_sound_settings.load(Ordering::Relaxed)
     }
 
     /// Reads files again, apart from the agent's own thread. What comes of it is for [`Loader::renew`].

@@ -21,6 +21,10 @@ impl Daemon {
         let again = self.config_files.asked_meanwhile();
         let answers = if again == Some(Scope::Everything) { Vec::new() } else { self.answer_reload(&reread) };
         let Reread { scope, read } = reread;
+        if scope == Scope::Everything {
+            let are_sound = read.as_ref().is_ok_and(|read| read.of_settings.is_empty());
+            self.config_files.loader.note_settings(are_sound);
+        }
         match read {
             Ok(read) => {
                 if !read.is_whole() {

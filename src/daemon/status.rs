@@ -44,8 +44,13 @@ impl Daemon {
                 "believed": clock.synchronised,
                 "waits": self.clock.waits_until().is_some(),
             },
-            "configuration": { "sound": self.agent_state.is_sound && self.agent_state.has_all_objects },
+            "configuration": { "sound": self.is_configuration_sound() },
         })
+    }
+
+    fn is_configuration_sound(&self) -> bool {
+        let state = &self.agent_state;
+        state.is_sound && state.has_all_objects && self.config_files.loader.has_sound_settings()
     }
 
     /// What is known of each server, by its id.
