@@ -73,7 +73,7 @@ def script(bench):
     unit = machine.run("cat", "/tmp/probe.root")
     assert re.search(r"/omadm\.slice/.*omadm-exec@.*\.service$", unit.strip()), unit
     # journald looks up whose line it is, and may be behind.
-    said = lambda: machine.run("journalctl", "--output=cat", "--unit=omadm-exec@*")  # noqa: E731
+    said = lambda: machine.run("journalctl", "--output=cat", "--identifier=omadm-exec")  # noqa: E731
     wait(lambda: all(f"probe: said by {user}" in said() for user in ("omadm", "root")))
     failed = machine.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "omadm-exec@*")
     assert not failed.strip(), failed
