@@ -273,3 +273,27 @@ async fn too_many_calls_of_one_are_refused_and_those_of_others_are_not() {
     assert!((1..=56).contains(&refused), "{refused}");
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn however_many_calls_applications_make_the_operator_is_answered() {
+    let bench = Bench::new().await;
+    let agent = Agent::start(&bench).await;
+    let mut flood = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let connection: Connection = agent.bus.connect().build().await.unwrap();
+        for _ in 0..8 {
+            let connection = connection.clone();
+            flood.spawn(async move {
+                loop {
+                    let _ =
+                        local::call(&connection, PATH, &format!("{AGENT}.Push"), "Deliver", &["AAAA"]).await;
+                }
+            });
+        }
+    }
+    for _ in 0..50 {
+        assert_eq!(agent.json("Status", &[]).await.unwrap()["version"], 1);
+    }
+    flood.abort_all();
+    agent.stop().await;
+}

@@ -7,6 +7,9 @@ use std::os::fd::AsRawFd;
 use nix::sys::socket::{AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket};
 use tokio::net::UnixDatagram;
 
+/// The most messages that are taken for one change.
+const MOST_AT_ONCE: usize = 64;
+
 /// The multicast groups listened to: `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR`, `RTMGRP_IPV4_ROUTE`
 /// and `RTMGRP_IPV6_ROUTE` of rtnetlink(7).
 const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 0x40 | 0x400;
@@ -72,7 +75,12 @@ impl NetlinkWatch {
             Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {}
             Err(error) => return Err(error),
         }
-        while self.0.try_recv(&mut buffer).is_ok() {}
+        // Of a flood the rest is another change.
+        for _ in 0..MOST_AT_ONCE {
+            if self.0.try_recv(&mut buffer).is_err() {
+                break;
+            }
+        }
         Ok(())
     }
 }

@@ -78,6 +78,16 @@ pub enum Request {
     Deliver(String),
 }
 
+impl Request {
+    /// Whether applications may ask for it as well, and not the operator alone: `packaging/dbus` has the policy.
+    pub(super) fn is_of_applications(&self) -> bool {
+        matches!(
+            self,
+            Self::Configuration { .. } | Self::Alert { .. } | Self::Registration { .. } | Self::Deliver(_)
+        )
+    }
+}
+
 /// What becomes of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {

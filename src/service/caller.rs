@@ -16,6 +16,9 @@ use super::values::Values;
 const MOST: usize = 32;
 /// The most of them of one caller.
 const MOST_OF_ONE: usize = 8;
+/// The most of them that applications may make, on however many connections: the operator always finds a place, also among
+/// those that the loop has not taken yet.
+const MOST_OF_APPLICATIONS: usize = 12;
 
 /// How long the bus may take to tell who somebody is.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -23,10 +26,10 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What a call is answered with.
 pub type Answer = Result<Values, Refusal>;
 
-/// Who waits for answers: the unique name of each, once for each of its calls.
+/// Who waits for answers: the unique name of each, once for each of its calls, and whether applications make such calls.
 #[derive(Clone, Debug)]
 pub(super) struct Callers {
-    names: Arc<Mutex<Vec<String>>>,
+    names: Arc<Mutex<Vec<(String, bool)>>>,
     connection: Connection,
 }
 
@@ -34,6 +37,7 @@ pub(super) struct Callers {
 #[derive(Debug)]
 pub struct Caller {
     call: Message,
+    is_of_applications: bool,
     callers: Callers,
     out: mpsc::Sender<Message>,
     is_answered: bool,
@@ -45,22 +49,35 @@ impl Callers {
         Self { names: Arc::default(), connection }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<String>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(String, bool)>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a call in that is to be answered later; refuses it where too many wait.
-    pub(super) fn admit(&self, call: &Message, out: &mpsc::Sender<Message>) -> Result<Caller, Refusal> {
+    /// Lets a call in that is to be answered later, one that applications may make or not; refuses it where too many
+    /// wait.
+    pub(super) fn admit(
+        &self,
+        call: &Message,
+        is_of_applications: bool,
+        out: &mpsc::Sender<Message>,
+    ) -> Result<Caller, Refusal> {
         let sender = sender(call);
         let mut waiting = self.waiting();
-        let own = waiting.iter().filter(|name| **name == sender).count();
-        if waiting.len() >= MOST || own >= MOST_OF_ONE {
-            let why = "too many calls wait for their answers: come again when these have them";
-            return Err(Refusal::standard("LimitsExceeded", why));
+        let own = waiting.iter().filter(|(name, _)| *name == sender).count();
+        let of_applications = waiting.iter().filter(|(_, is)| *is).count();
+        let is_full = is_of_applications && of_applications >= MOST_OF_APPLICATIONS;
+        if is_full || waiting.len() >= MOST || own >= MOST_OF_ONE {
+            return Err(busy());
         }
-        waiting.push(sender);
+        waiting.push((sender, is_of_applications));
         drop(waiting);
-        Ok(Caller { call: call.clone(), callers: self.clone(), out: out.clone(), is_answered: false })
+        Ok(Caller {
+            call: call.clone(),
+            is_of_applications,
+            callers: self.clone(),
+            out: out.clone(),
+            is_answered: false,
+        })
     }
 }
 
@@ -112,11 +129,19 @@ impl Drop for Caller {
             reply(&self.call, Err(Refusal::own("Stopped", why)), &self.out);
         }
         let mut waiting = self.callers.waiting();
-        let sender = sender(&self.call);
-        if let Some(one) = waiting.iter().position(|name| *name == sender) {
+        let own = (sender(&self.call), self.is_of_applications);
+        if let Some(one) = waiting.iter().position(|waiting| *waiting == own) {
             waiting.swap_remove(one);
         }
     }
+}
+
+/// The refusal of a call for which there is no place.
+pub(super) fn busy() -> Refusal {
+    Refusal::standard(
+        "LimitsExceeded",
+        "too many calls wait for their answers: come again when these have them",
+    )
 }
 
 /// Calls a method of the bus itself.

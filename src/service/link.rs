@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_core::Stream as _;
 use serde_json::{Value as Json, json};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use zbus::message::Type;
@@ -16,7 +16,7 @@ use zbus::wire::{Structure, StructureBuilder, Variant};
 use zbus::{Connection, Message, MessageStream};
 
 use super::call::{Called, Request, Route};
-use super::caller::{Answer, Caller, Callers, ask_bus, reply};
+use super::caller::{Answer, Caller, Callers, ask_bus, busy, reply};
 use super::refusal::Refusal;
 use super::values::Values;
 use super::{NAME, PATH, introspection, log_control};
@@ -193,12 +193,15 @@ impl Desk {
         let arguments = arguments().map_err(|error| Refusal::standard("InvalidArgs", error.to_string()))?;
         let answer = match called.route(&arguments)? {
             Route::Loop(request) => {
-                let caller = self.callers.admit(message, &self.out)?;
-                // One that is dropped here is told that the agent is too busy, or stops.
-                return self.calls.try_send(Call { request, caller }).map_err(|_| ()).or(Ok(()));
+                let caller = self.callers.admit(message, request.is_of_applications(), &self.out)?;
+                // Where the loop has ended, the caller is dropped, and told so.
+                if let Err(TrySendError::Full(call)) = self.calls.try_send(Call { request, caller }) {
+                    call.caller.answer(Err(busy()));
+                }
+                return Ok(());
             }
             Route::MachineId => {
-                let caller = self.callers.admit(message, &self.out)?;
+                let caller = self.callers.admit(message, true, &self.out)?;
                 base::spawn(async move { caller.answer(machine_id().await) });
                 return Ok(());
             }
