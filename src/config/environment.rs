@@ -9,6 +9,9 @@ const USER: &str = "omadm";
 /// The most bytes of the list of users that are read: so many have a name of their own on no device.
 const MAX_USERS: u64 = 8 << 20;
 
+/// Where systemd has the credentials of the running agent.
+const OF_SERVICE: &str = "/run/credentials/omadmd.service";
+
 /// The environment that secrets are read in: where systemd's credentials are, and whose files may hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
@@ -25,10 +28,14 @@ impl Environment {
     #[must_use]
     pub fn current() -> Self {
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
+        // Who checks the files beside the running service looks where it does.
+        let credentials = credentials
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(OF_SERVICE)).filter(|folder| folder.is_dir()));
         let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
         let agent = if user.is_root() { system_user() } else { None };
         let (uid, gid) = agent.unwrap_or_else(|| (user.as_raw(), group.as_raw()));
-        Self { credentials: credentials.map(PathBuf::from), uid, gid }
+        Self { credentials, uid, gid }
     }
 }
 

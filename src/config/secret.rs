@@ -118,7 +118,9 @@ pub enum SecretError {
     #[error("{}: is empty", .0.display())]
     Empty(PathBuf),
     /// The process has no credentials, among which one of this name should be.
-    #[error("credential {0:?} is there inside the service only, with LoadCredential={0}:… in its unit")]
+    #[error(
+        "credential {0:?} is there while the service runs only, with LoadCredential={0}:… or LoadCredentialEncrypted={0}:… in its unit"
+    )]
     NoCredentials(String),
 }
 

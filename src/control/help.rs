@@ -177,7 +177,8 @@ SERVER is an account's server-id. Prints each stage as it is reached: the name, 
 each command and its status; where it fails, a last line says where to look. Exits with 1 where the session was not
 completed. Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 
-`--json` is a line for each stage: `version`, `server`, `session`, `stage`, `what`; the last one's stage is `end`.
+`--json` is a line for each stage: `version`, `server`, `session`, `stage`, `what`; the last one's stage is `end`, or
+`look at` after that of a session that failed.
 
 Example:
   omadmctl session start acme";

@@ -26,6 +26,7 @@ def credential(bench):
     machine.run("systemctl", "restart", SERVICE)
     bench.server.session()
     bench.idle()
+    machine.run("omadmd", "--check")
     bench.account("acme")
     machine.run("rm", "-r", "/etc/systemd/system/omadmd.service.d", "/etc/secret")
     machine.run("systemctl", "daemon-reload")
