@@ -3,8 +3,8 @@
 //! | schema | since | what changed |
 //! |---|---|---|
 //! | 3 | 0.1.0 | – |
-//! | 4 | after 0.1.0 | the file has two copies of everything; `used` counts instances as well |
-//! | 5 | after 0.1.0 | `alarms` |
+//! | 4 | 0.2.0 | the file has two copies of everything; `used` counts instances as well |
+//! | 5 | 0.2.0 | `alarms` |
 //!
 //! A new one takes a function at the end of [`STEPS`], a row here, and a fixture of what it comes from in
 //! `tests/fixtures`.

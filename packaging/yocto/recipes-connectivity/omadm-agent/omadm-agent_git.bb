@@ -11,7 +11,7 @@ CVE_PRODUCT = "omadm-agent"
 OMADM_AGENT_SOURCE ?= "${@os.path.realpath(os.path.join(d.getVar('THISDIR'), '../../../..'))}"
 OMADM_AGENT_BRANCH ?= "main"
 
-PV = "0.1.0+git"
+PV = "0.2.0+git"
 SRC_URI = "git://${OMADM_AGENT_SOURCE};protocol=file;branch=${OMADM_AGENT_BRANCH} \
            file://omadm-data \
            file://omadm-data.service \
