@@ -188,3 +188,37 @@ fn a_file_is_looked_at_to_the_tests_at_its_end() {
     let on: Vec<_> = files().into_iter().filter(|file| !ends(file)).map(|(name, _)| name).collect();
     assert!(on.is_empty(), "code stands after the tests: {on:?}");
 }
+
+/// What runs as root, and what it stands on.
+#[test]
+fn the_privileged_helper_reaches_neither_network_nor_tls_nor_store() {
+    // Of `bearer` which interfaces there are, of `package` what values look like.
+    const WITHIN: [&str; 11] = [
+        "backend",
+        "base",
+        "bearer",
+        "ddf",
+        "helper",
+        "helper_protocol",
+        "mo",
+        "package",
+        "spanned",
+        "uri",
+        "xml",
+    ];
+    let files = files();
+    let mut reached = vec!["helper".to_owned()];
+    let mut next = 0;
+    while let Some(room) = reached.get(next).cloned() {
+        next += 1;
+        for (_, code) in files.iter().filter(|(file, _)| room_of(file) == room && !file.contains("tests")) {
+            for used in without_tests(code).iter().flat_map(|line| uses(line)) {
+                if !reached.iter().any(|known| known == used) {
+                    reached.push(used.to_owned());
+                }
+            }
+        }
+    }
+    reached.sort_unstable();
+    assert_eq!(reached, WITHIN);
+}

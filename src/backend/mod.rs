@@ -32,8 +32,8 @@ mod veto;
 mod zone;
 
 pub use answer::{Answer, MAX_INPUT, MAX_TEXT, Reading};
-pub(crate) use bus::ServiceObject;
 pub use bus::{Bus, BusMember, BusSign, BusWatches, Seen, bus_doubt};
+pub(crate) use bus::{SYSTEM_BUS, ServiceObject};
 pub use by_helper::{ask_ahead, request_name};
 pub(crate) use context::filled_path;
 pub use context::{Builtins, Context, Machine, Request, Stage};

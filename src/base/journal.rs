@@ -62,16 +62,20 @@ pub(crate) fn target() -> &'static str {
     if connected_to_journal() { "journal" } else { "console" }
 }
 
+/// The lowest level that is to be said, by the environment, as systemd's own services have it.
+pub(crate) fn level_asked_for() -> LevelFilter {
+    let is_debug = std::env::var_os("SYSTEMD_LOG_LEVEL").is_some_and(|level| level == "debug");
+    if is_debug { LevelFilter::Debug } else { LevelFilter::Info }
+}
+
 /// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after
-/// them. `name` is the program's there.
-pub(crate) fn install(name: &str) {
+/// them. `name` is the program's there, and `level` the lowest that is said.
+pub(crate) fn install(name: &str, level: LevelFilter) {
     let journal = connected_to_journal().then(JournalLog::new).and_then(Result::ok);
     let journal = journal.map(|journal| journal.with_syslog_identifier(name.to_owned()));
     // Fails only where a logger is installed already: then that one is meant.
     let _ = log::set_boxed_logger(Box::new(Lines(Arc::new(Output { journal, queue: Queue::new() }))));
-    // As systemd's own services have it.
-    let is_debug = std::env::var_os("SYSTEMD_LOG_LEVEL").is_some_and(|level| level == "debug");
-    log::set_max_level(if is_debug { LevelFilter::Debug } else { LevelFilter::Info });
+    log::set_max_level(level);
     let by_default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         log::logger().flush();

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::operations;
 use super::outcome::{Failure, reply};
 use super::rules::Rules;
-use crate::backend::{Bus, Machine};
+use crate::backend::{Bus, Machine, SYSTEM_BUS};
 use crate::helper_protocol::{HelperReply, code, frame, length, parse};
 
 /// The longest time until a request is there.
@@ -79,9 +79,9 @@ pub(super) fn serve_stdin() -> io::Result<()> {
     served
 }
 
-/// The machine as root sees it.
+/// The machine as root sees it. Which bus is the system's, no environment says.
 pub(super) fn machine(rules: &Rules) -> Machine {
-    let bus = Arc::new(Bus::new("system"));
+    let bus = Arc::new(Bus::new(SYSTEM_BUS));
     Machine { stage: Some(rules.stage.clone()), ..Machine::new(rules.root.clone(), bus) }
 }
 

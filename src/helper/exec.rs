@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 use tokio::time::{Duration, Instant, sleep_until};
 
+use super::begun::Begun;
 use super::connection::Listener;
-use super::effects::{check_run, filled, process};
+use super::effects::{check_limits, check_run, filled, process};
 use super::node::NodeAt;
 use super::object::{self, check_program};
 use super::outcome::{Failure, Outcome};
@@ -40,11 +41,20 @@ pub(super) async fn execute(
     } else {
         async {
             let object = object::read(&request.folder, &request.sha256, rules)?;
-            let node = NodeAt::find(op, &request.server, false, (&object, machine, rules)).await?;
+            let mut begun = Begun::find(request, op, rules);
+            let as_begun = begun.as_begun(op);
+            let node = NodeAt::find(&as_begun, &request.server, false, (&object, machine, rules)).await?;
             let exec = node.mapping().exec.as_ref();
             let exec = exec.ok_or_else(|| Failure::refused("the mapping says nothing of EXEC"))?;
-            let running = begin(exec, &node).await?;
-            Ok(follow(id, exec, running, &node, listener).await)
+            if op.resumed && !exec.resume {
+                return Err(Failure::refused("the mapping does not have it go on after a reboot"));
+            }
+            let running = begin(exec, &as_begun, &node, &mut begun).await?;
+            let end = follow(id, exec, running, &node, listener).await;
+            if let Err(error) = begun.ends() {
+                log::warn!("{}: that it has ended can't be noted: {error}", node.client_uri());
+            }
+            Ok(end)
         }
         .await
     };
@@ -60,22 +70,22 @@ pub(super) async fn execute(
     serde_json::to_value(done?).map(Some).map_err(|error| Failure::new(code::FAILED, error))
 }
 
-/// Begins what the mapping says, if it may begin now.
-async fn begin(exec: &Exec, node: &NodeAt<'_>) -> Result<Running, Failure> {
-    if node.resumed && !exec.resume {
-        return Err(Failure::refused("the mapping does not have it go on after a reboot"));
-    }
+/// Begins what the mapping says, if it may begin now; one that goes on was let begin before.
+async fn begin(exec: &Exec, op: &HelperOp, node: &NodeAt<'_>, begun: &mut Begun) -> Result<Running, Failure> {
     if !node.resumed {
         check_window(exec, node).await?;
         if exec.veto {
             ask_vetoes(node).await?;
         }
     }
+    if let Call::Run(program) = &exec.call {
+        check_run(program, node)?;
+    }
+    if exec.resume {
+        begun.begins(op, node.rules)?;
+    }
     match &exec.call {
-        Call::Run(program) => {
-            check_run(program, node)?;
-            Ok(backend::start(exec, &node.context()).await?)
-        }
+        Call::Run(_) => Ok(backend::start(exec, &node.context()).await?),
         Call::File { path, privileged: true, .. } => {
             let place = file::at(&filled(path, &node.context())?, node.rules)?;
             let _turn = kept::turn(&place.path, node.rules).await?;
@@ -135,25 +145,26 @@ async fn follow(
             () = async { more.await; sleep_until(next).await; } => {}
         }
         next = Instant::now() + PAUSE;
-        tell(id, admitted(exec, reports.as_ref(), node), &mut last, listener).await;
+        tell(id, admitted(exec, reports.as_ref(), node).await, &mut last, listener).await;
     };
-    tell(id, admitted(exec, reports.as_ref(), node), &mut last, listener).await;
+    tell(id, admitted(exec, reports.as_ref(), node).await, &mut last, listener).await;
     ended(exec, exit, last)
 }
 
 /// What a program has reported, so far as the leaves may have it.
-fn admitted(exec: &Exec, reports: Option<&Reports>, node: &NodeAt<'_>) -> Map<String, Json> {
+async fn admitted(exec: &Exec, reports: Option<&Reports>, node: &NodeAt<'_>) -> Map<String, Json> {
     let reported = reports.map(Reports::take).unwrap_or_default();
     let mut admitted = Map::new();
     for (key, value) in reported {
         let output = exec.output.iter().find(|output| output.key == key);
         let leaf = output.and_then(|output| output.path.find(node.object, node.id));
-        match leaf.map(|leaf| node.value(leaf, &value)) {
-            Some(Ok(_)) => drop(admitted.insert(key, value)),
-            Some(Err(failure)) => {
+        let Some(leaf) = leaf else { continue };
+        let within = async { check_limits(node, leaf, &node.value(leaf, &value)?).await };
+        match within.await {
+            Ok(()) => drop(admitted.insert(key, value)),
+            Err(failure) => {
                 log::warn!("{}: a report of {key} is passed over: {}", node.client_uri(), failure.why);
             }
-            None => {}
         }
     }
     admitted

@@ -146,10 +146,16 @@ pub(super) fn forget_others(prefix: &str, rules: &Rules) -> Outcome {
 }
 
 async fn lock(name: &str, rules: &Rules) -> Result<Lock, Failure> {
+    folder(rules)?;
+    Lock::take(&lock_path(name, rules)).await
+}
+
+/// Sees to it that the folder is there.
+pub(super) fn folder(rules: &Rules) -> io::Result<()> {
     if !rules.kept.is_dir() {
         DirBuilder::new().mode(0o700).recursive(true).create(&rules.kept)?;
     }
-    Lock::take(&lock_path(name, rules)).await
+    Ok(())
 }
 
 fn lock_path(name: &str, rules: &Rules) -> PathBuf {

@@ -9,9 +9,10 @@
 //! | the object's files: root's, in root's folders, the same that the agent has loaded | [`object`], [`walk`] |
 //! | the node, what its mapping allows, the values, what variables stand for | [`node`], [`sources`], [`operations`] |
 //! | files read and written by open folders; programs begun as the user of the mapping; D-Bus calls | [`file`](mod@file), [`stage`], `backend` |
-//! | how an EXEC ended, for whoever asks later; what was there before a change | [`results`], [`kept`], [`record`], [`lock`] |
+//! | how an EXEC ended, for whoever asks later; which may go on after a reboot | [`results`], [`begun`] |
+//! | what was there before a change | [`kept`], [`record`], [`lock`] |
 //!
-//! It reads no configuration, no environment, and no sysroot: [`rules`] are part of the program.
+//! It reads no configuration and no sysroot, no environment changes what it does: [`rules`] are part of the program.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use crate::base::journal;
 
+mod begun;
 mod connection;
 mod effects;
 mod exec;
@@ -100,5 +102,5 @@ fn ended(result: std::io::Result<()>) -> ExitCode {
 
 /// Has what is said go to the journal.
 fn speak() {
-    journal::install(NAME);
+    journal::install(NAME, log::LevelFilter::Info);
 }

@@ -11,6 +11,7 @@ use super::rules::Rules;
 use super::walk::walk;
 use super::{effects, file};
 use crate::backend::{self, Answer, Builtins, Child, Context, Machine, Request};
+use crate::base::Order as _;
 use crate::helper_protocol::{HelperOp, Verb, code};
 use crate::mo::admit::{Unfit, admit};
 use crate::mo::given::{Given, GivenValue};
@@ -141,12 +142,7 @@ impl<'a> NodeAt<'a> {
 
     /// The child of that name, if the node's own list has it.
     async fn child(&self, list: &List, captured: &str) -> Result<Child, Failure> {
-        let children = match self.children(list).await? {
-            Answer::Value(children) => children,
-            Answer::Absent(why) => return Err(Failure::not_found(why)),
-            Answer::Unavailable(why) => return Err(Failure::new(code::NOT_NOW, why)),
-        };
-        let child = children.into_iter().find(|child| child.captured == captured);
+        let child = found(self.children(list).await?)?.into_iter().find(|child| child.captured == captured);
         child.ok_or_else(|| Failure::not_found(format!("the node's list has no {captured:?}")))
     }
 
@@ -193,10 +189,13 @@ impl<'a> NodeAt<'a> {
             let Some((listed, leaf)) = leaf else {
                 return Err(Failure::unfit(format!("`input` does not list {key:?}")));
             };
-            let mut limited = Vec::new();
-            let labels = self.labels(leaf, listed.path.stars());
-            let value = self.given(leaf, &labels, json, &mut Vec::new(), &mut limited)?;
-            for (names, value) in limited {
+            let mut told = Told { leaf, values: Vec::new(), families: Vec::new() };
+            let value =
+                self.given(&self.unnamed(leaf, listed.path.stars()), json, &mut Vec::new(), &mut told)?;
+            for Family { below, unnamed, names } in told.families {
+                self.check_listed(&below, unnamed, &names).await?;
+            }
+            for (names, value) in told.values {
                 let own = self.names.len();
                 self.names.extend(names);
                 let within = effects::check_limits(self, leaf, &value).await;
@@ -208,46 +207,70 @@ impl<'a> NodeAt<'a> {
         Ok(())
     }
 
-    /// The labels of the last `count` un-named nodes on the way to a leaf.
-    fn labels(&self, leaf: NodeId, count: usize) -> Vec<String> {
+    /// The last `count` un-named nodes on the way to a leaf.
+    fn unnamed(&self, leaf: NodeId, count: usize) -> Vec<NodeId> {
         let way = std::iter::successors(Some(leaf), |id| self.object.node(*id).parent);
-        let unnamed = way.map(|id| self.object.node(id)).filter(|node| node.is_unnamed());
-        let mut labels: Vec<String> =
-            unnamed.take(count).map(|node| node.label().unwrap_or_default().to_owned()).collect();
-        labels.reverse();
-        labels
+        let mut unnamed: Vec<NodeId> =
+            way.filter(|id| self.object.node(*id).is_unnamed()).take(count).collect();
+        unnamed.reverse();
+        unnamed
     }
 
-    /// The value of a leaf of `input`, or the values below each of the un-named nodes that these labels stand for.
-    /// Values whose limits have to be read are noted in `limited`.
+    /// The value of a leaf of `input`, or the values below each name of these un-named nodes.
     fn given(
         &self,
-        leaf: NodeId,
-        labels: &[String],
+        unnamed: &[NodeId],
         json: &Json,
         names: &mut Vec<(String, String)>,
-        limited: &mut Vec<(Vec<(String, String)>, Value)>,
+        told: &mut Told,
     ) -> Result<GivenValue, Failure> {
-        let Some((label, labels)) = labels.split_first() else {
-            let value = self.value(leaf, json)?;
-            if self.object.node(leaf).mapping.limits.is_read() {
-                limited.push((names.clone(), value.clone()));
+        let Some((first, unnamed)) = unnamed.split_first() else {
+            let value = self.value(told.leaf, json)?;
+            if self.object.node(told.leaf).mapping.limits.is_read() {
+                told.values.push((names.clone(), value.clone()));
             }
             return Ok(GivenValue::One(value));
         };
         let Json::Object(members) = json else {
             return Err(Failure::unfit("what `*` of `input` stands for is an object of names"));
         };
+        if let Some(name) = members.keys().find(|name| !is_name(name)) {
+            return Err(Failure::unfit(format!("{name:?} in `input` is no name for a node")));
+        }
+        let family =
+            Family { below: names.clone(), unnamed: *first, names: members.keys().cloned().collect() };
+        told.families.push(family);
+        let label = self.object.node(*first).label().unwrap_or_default();
         let mut each = Vec::new();
         for (name, json) in members {
-            if !is_name(name) {
-                return Err(Failure::unfit("a name in `input` is no name for a node"));
-            }
-            names.push((label.clone(), name.clone()));
-            each.push((name.clone(), self.given(leaf, labels, json, names, limited)?));
+            names.push((label.to_owned(), name.clone()));
+            each.push((name.clone(), self.given(unnamed, json, names, told)?));
             names.pop();
         }
         Ok(GivenValue::Each(each))
+    }
+
+    /// Checks that the list of an un-named node has these names, if it has a list.
+    async fn check_listed(
+        &mut self,
+        below: &[(String, String)],
+        unnamed: NodeId,
+        names: &[String],
+    ) -> Result<(), Failure> {
+        let object = self.object;
+        let Some(list) = &object.node(unnamed).mapping.list else { return Ok(()) };
+        let own = self.names.len();
+        self.names.extend_from_slice(below);
+        let children = self.children(list).await;
+        self.names.truncate(own);
+        let mut has: Vec<String> = found(children?)?.into_iter().map(|child| child.captured).collect();
+        has.order();
+        match names.iter().find(|name| has.binary_search(*name).is_err()) {
+            Some(name) => {
+                Err(Failure::not_found(format!("the list of {} has no {name:?}", object.path(unnamed))))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The value that JSON is, if the leaf may have it.
@@ -295,6 +318,30 @@ impl<'a> NodeAt<'a> {
                 exec_id: None,
             },
         }
+    }
+}
+
+/// What a leaf of `input` is told, and has to be checked with the machine.
+struct Told {
+    leaf: NodeId,
+    /// The values whose limits have to be read, each with the names of the un-named nodes on the way.
+    values: Vec<(Vec<(String, String)>, Value)>,
+    families: Vec<Family>,
+}
+
+/// Names that are told of one un-named node, below others.
+struct Family {
+    below: Vec<(String, String)>,
+    unnamed: NodeId,
+    names: Vec<String>,
+}
+
+/// The children that a list has, or why it has none.
+fn found(children: Answer<Vec<Child>>) -> Result<Vec<Child>, Failure> {
+    match children {
+        Answer::Value(children) => Ok(children),
+        Answer::Absent(why) => Err(Failure::not_found(why)),
+        Answer::Unavailable(why) => Err(Failure::new(code::NOT_NOW, why)),
     }
 }
 

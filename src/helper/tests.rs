@@ -92,6 +92,14 @@ exec = { run = ["ROOT/bin/do"], user = "root", timeout = "2s", output = ["State"
 [node.Said]
 [node.Vetoed]
 exec = { run = ["ROOT/bin/do"], veto = true }
+[node.Resize]
+exec = { run = ["ROOT/bin/do"], user = "root", input = ["Links/*/Mtu"] }
+[node.Tells]
+exec = { run = ["ROOT/bin/do"], user = "root", output = ["Limited"] }
+[node.GoesOn]
+exec = { run = ["ROOT/bin/do"], veto = true, resume = true, input = ["PkgURL"] }
+[node.Timed]
+exec = { run = ["ROOT/bin/do"], window = "Mon 02:00-04:00" }
 
 [node."Named/<if>"]
 list = { run = ["ROOT/bin/names"], lines = true }
@@ -260,3 +268,4 @@ mod effects;
 mod execs;
 mod files;
 mod frames;
+mod going_on;

@@ -42,7 +42,7 @@ pub use watch::{BusSign, BusWatches};
 /// The bus itself, as a service.
 const BUS: &str = "org.freedesktop.DBus";
 /// The address of the system's bus, where nothing else is said.
-const SYSTEM: &str = "unix:path=/run/dbus/system_bus_socket";
+pub(crate) const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 /// How long a service may take to tell something. One that is not running is started meanwhile.
 const READING: Duration = Duration::from_secs(10);
 /// How long a service may take to set a property.
@@ -126,7 +126,7 @@ impl Bus {
     /// The socket of the bus, where it is a file.
     #[must_use]
     pub fn socket(&self) -> Option<PathBuf> {
-        let own = || std::env::var("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_else(|_| SYSTEM.to_owned());
+        let own = || std::env::var("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_else(|_| SYSTEM_BUS.to_owned());
         let address = if self.address == "system" { own() } else { self.address.clone() };
         let mut options = address.split(';').next()?.strip_prefix("unix:")?.split(',');
         options.find_map(|option| option.strip_prefix("path=")).map(PathBuf::from)

@@ -221,6 +221,35 @@ async fn names_in_input_are_names_as_deep_as_the_path_and_its_values_are_within_
 }
 
 #[tokio::test]
+async fn names_in_input_are_those_of_the_list_where_there_is_one() {
+    let bench = Bench::new();
+    bench.script("bin/do", "read input; echo \"$input\"");
+    bench.script("bin/most", "echo 9000");
+    let run = async |name: &str| {
+        let ops = json!([{ "op": "exec", "node": "Resize", "input": { "Links/*/Mtu": { "eth0": 1400, name: 1400 } } }]);
+        bench.replies(&bench.request(&format!("l-{}", unique()), ops)).await[1].clone()
+    };
+    assert_eq!(run("eth1").await.code, Some(200));
+    let reply = run("eth2").await;
+    assert_eq!(reply.code, Some(404), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_report_is_within_a_limit_that_has_to_be_read() {
+    let bench = Bench::new();
+    bench.write("data/most", "50\n");
+    let script = "echo '{\"Limited\": 51}' >&3; sleep 0.3; echo '{\"Limited\": 50}' >&3; sleep 0.3; \
+                  echo '{\"Limited\": 52}' >&3";
+    bench.script("bin/do", script);
+    let ops = json!([{ "op": "exec", "node": "Tells" }]);
+    let replies = bench.replies(&bench.request("tells", ops)).await;
+    let told: Vec<_> = replies.iter().filter(|reply| !reply.output.is_empty()).collect();
+    assert_eq!(told.len(), 1, "{replies:?}");
+    assert_eq!(told[0].output["Limited"], 50);
+    assert_eq!(replies.last().unwrap().value.as_ref().unwrap()["output"], json!({ "Limited": 50 }));
+}
+
+#[tokio::test]
 async fn an_instance_is_one_that_there_may_be() {
     let bench = Bench::new();
     bench.script("bin/do", "true");

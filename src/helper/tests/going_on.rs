@@ -1,0 +1,144 @@
+//! When an EXEC may begin, and when it may go on: an agent that says what it likes.
+
+use super::*;
+use crate::base::boot_id;
+
+fn ops(node: &str, resumed: bool, url: &str) -> Json {
+    json!([{ "op": "exec", "node": node, "miid": "1", "resumed": resumed, "input": { "PkgURL": url } }])
+}
+
+impl Bench {
+    /// A bench whose program notes how it is begun, and whose veto lets nothing pass.
+    fn that_notes() -> Self {
+        let bench = Self::new();
+        let log = bench.path("log");
+        let note = format!("read input; echo \"${{OMADM_RESUMED:-new}} $input\" >> {}", log.display());
+        bench.script("bin/do", &note);
+        bench.script("etc/veto.d/10-never", "exit 1");
+        bench
+    }
+
+    async fn goes_on(&self, url: &str) -> Option<u16> {
+        self.replies(&self.request(&format!("g-{}", unique()), ops("GoesOn", true, url))).await[1].code
+    }
+
+    async fn begins(&self) -> Option<u16> {
+        self.replies(&self.request(&format!("g-{}", unique()), ops("GoesOn", false, "first"))).await[1].code
+    }
+
+    /// Lets one EXEC pass, and then no more.
+    async fn begin_once(&self) {
+        self.script("etc/veto.d/10-never", "exit 0");
+        assert_eq!(self.begins().await, Some(200));
+        self.script("etc/veto.d/10-never", "exit 1");
+        assert_eq!(self.begins().await, Some(403));
+    }
+
+    /// The names of the notes there are.
+    fn notes(&self) -> Vec<String> {
+        let Ok(kept) = fs::read_dir(self.path("var/kept")) else { return Vec::new() };
+        let names = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("begun.")).map(|name| format!("var/kept/{name}")).collect()
+    }
+
+    /// What the only note says, changed so.
+    fn note(&self, change: impl Fn(&mut Json)) {
+        let [name] = &self.notes()[..] else { panic!("{:?}", self.notes()) };
+        let mut note: Json = serde_json::from_str(&self.text(name)).unwrap();
+        change(&mut note);
+        self.write(name, &note.to_string());
+    }
+
+    /// As if the machine were booted.
+    fn reboot(&self) {
+        self.note(|note| {
+            assert_eq!(note["ended"], boot_id());
+            note["ended"] = "another boot".into();
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_begun_does_not_go_on() {
+    let bench = Bench::that_notes();
+    assert_eq!(bench.goes_on("first").await, Some(403), "the veto is asked");
+    assert!(!bench.path("log").exists());
+    bench.script("etc/veto.d/10-never", "exit 0");
+    assert_eq!(bench.goes_on("first").await, Some(200));
+    assert_eq!(bench.text("log"), "new {\"PkgURL\":\"first\"}\n", "and it begins anew");
+}
+
+#[tokio::test]
+async fn what_has_ended_goes_on_after_a_boot_only_with_what_it_began_with_and_some_times() {
+    let bench = Bench::that_notes();
+    bench.begin_once().await;
+    assert_eq!(bench.goes_on("second").await, Some(403), "its result is there");
+    for time in 1..=4 {
+        bench.reboot();
+        assert_eq!(bench.goes_on("second").await, Some(200), "{time}");
+    }
+    bench.reboot();
+    assert_eq!(bench.goes_on("second").await, Some(403));
+    let log = bench.text("log");
+    let log: Vec<&str> = log.lines().collect();
+    assert_eq!(log[0], "new {\"PkgURL\":\"first\"}");
+    assert_eq!(log[1..], ["1 {\"PkgURL\":\"first\"}"; 4], "what was let pass, and not what is told now");
+}
+
+#[tokio::test]
+async fn what_was_cut_off_goes_on_in_the_same_boot() {
+    let bench = Bench::that_notes();
+    bench.begin_once().await;
+    bench.note(|note| note["ended"] = Json::Null);
+    assert_eq!(bench.goes_on("first").await, Some(200));
+    assert_eq!(bench.goes_on("first").await, Some(403));
+}
+
+#[tokio::test]
+async fn a_note_is_of_one_instance_and_for_one_server() {
+    let bench = Bench::that_notes();
+    bench.begin_once().await;
+    bench.reboot();
+    let mut request = bench.request("of-2", ops("GoesOn", true, "first"));
+    request["server"] = "another".into();
+    assert_eq!(bench.replies(&request).await[1].code, Some(403));
+    let mut request = bench.request("of-3", ops("GoesOn", true, "first"));
+    request["ops"][0]["miid"] = "".into();
+    assert_eq!(bench.replies(&request).await[1].code, Some(403));
+}
+
+#[tokio::test]
+async fn a_damaged_note_is_none_and_notes_are_few() {
+    let bench = Bench::that_notes();
+    bench.begin_once().await;
+    bench.write(&bench.notes()[0], "{\"input\":");
+    assert_eq!(bench.goes_on("first").await, Some(403));
+    bench.script("etc/veto.d/10-never", "exit 0");
+    for server in 0..20 {
+        let mut request = bench.request(&format!("few-{server}"), ops("GoesOn", false, "first"));
+        request["server"] = format!("s{server}").into();
+        assert_eq!(bench.replies(&request).await[1].code, Some(200));
+    }
+    assert_eq!(bench.notes().len(), 16);
+}
+
+#[tokio::test]
+async fn nothing_begins_outside_of_its_window() {
+    let bench = Bench::that_notes();
+    let weekday =
+        (std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 86400 + 3)
+            % 7;
+    // Whatever the zone: yesterday to tomorrow, and the day after that.
+    let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    let day = |ahead: u64| days[usize::try_from((weekday + 1 + ahead) % 7).unwrap()];
+    let around = format!("{},{},{} 00:00-24:00", day(6), day(0), day(1));
+    let later = format!("{} 02:00-04:00", day(3));
+    for (window, code) in [(later, 503), (around, 200)] {
+        let mapping = MAPPING.replace("ROOT", &bench.folder.path().display().to_string());
+        bench.write("usr/mo/gate/gate.toml", &mapping.replace("Mon 02:00-04:00", &window));
+        let ops = json!([{ "op": "exec", "node": "Timed", "miid": "1" }]);
+        let replies = bench.replies(&bench.request(&format!("w-{code}"), ops)).await;
+        assert_eq!(replies[1].code, Some(code), "{window}: {:?}", replies[1]);
+        assert_eq!(bench.path("log").exists(), code == 200);
+    }
+}
