@@ -110,11 +110,7 @@ ls root/var/lib/omadm-scomo/delivered
 async fn dpkg_installs_and_removes_what_is_allowed() {
     let bench = Bench::new().await;
     put_script(&bench, "allow", "[ \"$2\" != other ]\n");
-    let mut life = Command::new("unshare");
-    life.args(["--user", "--map-root-user", "sh", "-ec", LIFE, "sh"]).arg(project("packaging/exec/scomo"));
-    let output = life.current_dir(bench.gateway.path("")).output().unwrap();
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, log) = life(&bench, LIFE);
     let status = |status: u8| format!("{{\"../Status\": {status}}}\n");
     let expected = [
         status(40),
@@ -136,5 +132,37 @@ async fn dpkg_installs_and_removes_what_is_allowed() {
         status(10),
         "drop 0\n".into(),
     ];
-    assert_eq!(said, expected.concat(), "{}", crate::support::tools::written(&bench, "log"));
+    assert_eq!(said, expected.concat(), "{log}");
+}
+
+/// Runs a script with `scomo` as its argument, as root in a namespace of its own: what it says, and what is in its `log`.
+fn life(bench: &Bench, script: &str) -> (String, String) {
+    let mut life = Command::new("unshare");
+    life.args(["--user", "--map-root-user", "sh", "-ec", script, "sh"]).arg(project("packaging/exec/scomo"));
+    let output = life.current_dir(bench.gateway.path("")).output().unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    (said, crate::support::tools::written(bench, "log"))
+}
+
+/// A package that is here may be installed, and what a server calls it is the name of another service.
+const INACTIVE: &str = r#"
+mkdir -p root/etc/omadm/scomo.d root/var/lib/omadm-scomo/delivered/sshd
+mv allow root/etc/omadm/scomo.d/allow
+printf '!<arch>\nnone' >root/var/lib/omadm-scomo/delivered/sshd/package
+chmod +x bin/*
+export OMADM_SYSROOT=$PWD/root PATH=$PWD/bin:$PATH
+code=0; "$1" install-inactive -- sshd 3>&1 2>log || code=$?
+echo "$code $(cat called 2>/dev/null)"
+"#;
+
+#[tokio::test]
+async fn nothing_is_switched_off_by_an_installation_without_leave() {
+    let bench = Bench::new().await;
+    put_script(&bench, "allow", "[ \"$1\" = install ]\n");
+    for program in ["systemctl", "dpkg"] {
+        put_script(&bench, &format!("bin/{program}"), "echo \"${0##*/} $*\" >>@folder@/called\n");
+    }
+    let (said, log) = life(&bench, INACTIVE);
+    assert_eq!(said, "{\"../Status\": 40}\n{\"../Status\": 50}\n5 \n", "{log}");
+    assert!(log.contains("sshd may not be switched off"), "{log}");
 }
