@@ -160,14 +160,27 @@ pub(crate) fn sim_signs() -> OrderedSet<BusSign> {
     signs
 }
 
-/// The link that has this address: a session's socket tells its bearer by it.
-pub(crate) async fn carrying(address: IpAddr, bus: &Bus) -> Link {
-    let Some(name) = bearer::name_of(address).await.filter(|name| name != "lo") else {
-        return Link::default();
-    };
+/// What carries a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Carrier {
+    /// What its link is.
+    pub(crate) link: Link,
+    /// The names of the interface and of those that carry it, in turn; none: not known.
+    pub(crate) interfaces: Vec<String>,
+}
+
+/// What carries the connection that has this address: a session's socket tells its bearer by it.
+pub(crate) async fn carrying(address: IpAddr, bus: &Bus) -> Carrier {
+    let Some(name) = bearer::name_of(address).await else { return Carrier::default() };
+    if name == "lo" {
+        return Carrier { link: Link::default(), interfaces: vec![name] };
+    }
     let (seen, told) = tokio::join!(bearer::look(&name), told(bus));
     let seen = seen.inspect_err(|why| log::debug!("{name}: its connection type is not known: {why}"));
-    told.link(&name, &seen.unwrap_or_default())
+    let seen = seen.unwrap_or_default();
+    let link = told.link(&name, &seen);
+    let below = seen.into_iter().map(|interface| interface.name).filter(|below| *below != name);
+    Carrier { link, interfaces: std::iter::once(name.clone()).chain(below).collect() }
 }
 
 /// The link that a session which prefers these types is bound to, as things are now.

@@ -54,7 +54,14 @@ async fn a_session_is_started_by_name_and_its_end_is_told() {
         agent.agent.log()
     );
     let servers = agent.property("Servers").await.to_string();
-    for told in ["\"state\": <\"idle\">", "\"outcome\": <\"completed\">", "\"lastContact\": <uint64 "] {
+    for told in [
+        "\"state\": <\"idle\">",
+        "\"outcome\": <\"completed\">",
+        "\"lastContact\": <uint64 ",
+        "\"lastBegan\": <uint64 ",
+        "\"lastBeganAgo\": <uint64 ",
+        "\"lastInterfaces\": <[<\"lo\">]>",
+    ] {
         assert!(servers.contains(told), "{told}: {servers}");
     }
     let refused = agent.call(AGENT, "StartSession", &["nobody"]).await.unwrap_err();

@@ -165,8 +165,8 @@ Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 `--json` is an object: `version` (of this shape), `agent`, `deviceId`, `link` (what carries a session that prefers no
 other: `interface`, `type`, `metered`, `roaming`), `store` (where the agent's state is: `path`, `free` bytes,
 `writable`, `refused`: why nothing could be kept last), `objects`, `execs`, `clock`, `configuration`, `sessions`,
-`pendingAlerts`, and `servers`, by their ids: as the property Servers that omadm-dbus(7) describes, and `uri`, `name`,
-`lastEnded`. Times are seconds since 1970; null is not known.
+`pendingAlerts`, and `servers`, by their ids: as the property Servers that omadm-dbus(7) describes, and `uri`, `name`.
+Times are seconds since 1970; null is not known.
 
 Examples:
   omadmctl status

@@ -1,24 +1,37 @@
 //! What the agent remembers of sessions since it started: those that run, and how the last one with each server ended.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
 
 use crate::alert::Destination;
-use crate::session::{Cause, Outcome};
+use crate::base::waking;
+use crate::session::{Cause, Ended, Outcome};
 use crate::uri::ServerId;
 
 /// A session that runs.
 struct Running {
     id: String,
     cause: Cause,
-    /// When it began, in seconds since 1970.
-    began: u64,
+    began: Began,
+}
+
+/// When a session began.
+#[derive(Clone, Copy)]
+struct Began {
+    /// In seconds since 1970.
+    on_the_wall: u64,
+    /// By a clock that nobody sets.
+    at: Instant,
 }
 
 /// The last session with a server.
 struct Last {
     id: String,
+    /// When it began, where that is known.
+    began: Option<Began>,
+    /// The interfaces that its last answer came by.
+    interfaces: Vec<String>,
     /// When it ended, in seconds since 1970.
     ended: u64,
     /// How it ended: nothing where it was completed.
@@ -46,6 +59,11 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
+/// The whole seconds since then, and one for what is left of them.
+fn seconds_since(at: Instant) -> u64 {
+    waking::now().saturating_duration_since(at).as_secs() + 1
+}
+
 /// Takes what is known of `key` out of a short list.
 fn take<K: PartialEq, V>(list: &mut Vec<(K, V)>, key: &K) -> Option<V> {
     let at = list.iter().position(|(known, _)| known == key)?;
@@ -56,20 +74,24 @@ impl History {
     /// Notes that a session has begun.
     pub(super) fn began(&mut self, destination: &Destination, id: &str, cause: Cause) {
         take(&mut self.running, destination);
-        self.running.push((destination.clone(), Running { id: id.to_owned(), cause, began: now() }));
+        let began = Began { on_the_wall: now(), at: waking::now() };
+        self.running.push((destination.clone(), Running { id: id.to_owned(), cause, began }));
     }
 
     /// Notes how a session ended; returns its id.
-    pub(super) fn ended(&mut self, destination: &Destination, outcome: &Outcome) -> String {
-        let id = take(&mut self.running, destination).map(|running| running.id).unwrap_or_default();
+    pub(super) fn ended(&mut self, destination: &Destination, ended: &Ended) -> String {
+        let running = take(&mut self.running, destination);
+        let (id, began) = running.map(|running| (running.id, running.began)).unzip();
+        let id: String = id.unwrap_or_default();
         // What was posted elsewhere is not the server's.
         if destination.uri.is_none() {
             let before = take(&mut self.last, &destination.server_id).and_then(|last| last.completed);
-            let (failure, completed) = match outcome {
+            let (failure, completed) = match &ended.outcome {
                 Outcome::Completed => (None, Some(now())),
                 Outcome::Failed { failure, .. } => (Some(failure.to_string()), before),
             };
-            let last = Last { id: id.clone(), ended: now(), failure, completed };
+            let interfaces = ended.interfaces.clone();
+            let last = Last { id: id.clone(), began, interfaces, ended: now(), failure, completed };
             self.last.push((destination.server_id.clone(), last));
         }
         id
@@ -94,7 +116,7 @@ impl History {
                 "reportTo": destination.uri,
                 "id": running.id,
                 "cause": running.cause.name(),
-                "began": running.began,
+                "began": running.began.on_the_wall,
             })
         };
         self.running.iter().map(session).collect()
@@ -112,6 +134,9 @@ impl History {
         last.map_or(Json::Null, |(_, last)| {
             json!({
                 "id": last.id,
+                "began": last.began.map(|began| began.on_the_wall),
+                "ago": last.began.map(|began| seconds_since(began.at)),
+                "interfaces": last.interfaces,
                 "ended": last.ended,
                 "outcome": if last.failure.is_none() { "completed" } else { "failed" },
                 "why": last.failure,

@@ -291,7 +291,7 @@ impl Daemon {
             let failure = SessionFailure::Internal(error.to_string());
             Outcome::Failed { failure, again: Again::Later }.into()
         });
-        let id = self.sessions.history.ended(&destination, &ended.outcome);
+        let id = self.sessions.history.ended(&destination, &ended);
         let told = history::outcome(&ended.outcome);
         self.service.session_ended(destination.server_id.as_str(), &id, &told);
         let now = waking::now();

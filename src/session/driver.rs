@@ -24,7 +24,7 @@ use crate::base::yielding::Yielder;
 use crate::base::{Progress, Random, stopped};
 use crate::bearer::{Choice, ConnectionType};
 use crate::command::{self, Allowance, CommandContext, DataBudget, Report, Share, Whose};
-use crate::connectivity::{self, Resolved};
+use crate::connectivity::{self, Carrier, Resolved};
 use crate::exec::{AfterSession, ExecSlots, Finished, SessionExecs};
 use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
@@ -76,11 +76,20 @@ pub struct Ended {
     pub alerts_left: bool,
     /// The server's time, in seconds since 1970, where an answer gave it.
     pub server_time: Option<u64>,
+    /// The interfaces that its last answer came by: that of the socket, and those below it. None: not known.
+    pub interfaces: Vec<String>,
 }
 
 impl From<Outcome> for Ended {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, pending: Vec::new(), untold: Vec::new(), alerts_left: false, server_time: None }
+        Self {
+            outcome,
+            pending: Vec::new(),
+            untold: Vec::new(),
+            alerts_left: false,
+            server_time: None,
+            interfaces: Vec::new(),
+        }
     }
 }
 
@@ -94,6 +103,8 @@ struct Driver<'a> {
     connection: Connection,
     parameters: Parameters,
     facts: SessionFacts,
+    /// The interfaces that carry it, which are as old as the facts.
+    interfaces: Vec<String>,
     /// The socket whose bearer is in the facts: so long as it is the same, so is its bearer.
     seen_on: Option<SocketAddr>,
     execs: SessionExecs,
@@ -263,13 +274,13 @@ impl Session {
             client.connection(self.binding.clone()).with_names(Resolved::new(Arc::clone(bus)));
         connection.follow(&self.progress);
         // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
-        let facts = match uri.parse() {
+        let (facts, interfaces) = match uri.parse() {
             Ok(uri)
                 if requested::is_of_session(&mos_before, asked) && connection.open_to(&uri).await.is_ok() =>
             {
                 facts(&connection, &parameters, bus).await
             }
-            _ => SessionFacts::default(),
+            _ => Default::default(),
         };
         let seen_on = facts.bearer.and(connection.local_address());
         let principal = Principal { account, session: facts };
@@ -287,6 +298,7 @@ impl Session {
             connection,
             parameters,
             facts,
+            interfaces,
             seen_on,
             execs: SessionExecs::new(Arc::clone(&agent_state.store), self.exec_slots.clone()),
             alerts,
@@ -421,7 +433,7 @@ impl Driver<'_> {
                 let socket = self.connection.local_address();
                 if socket.is_none() || socket != self.seen_on {
                     let bus = &self.session.agent_state.tree.machine().bus;
-                    self.facts = facts(&self.connection, &self.parameters, bus).await;
+                    (self.facts, self.interfaces) = facts(&self.connection, &self.parameters, bus).await;
                     self.seen_on = socket;
                 }
                 // Nobody listens to what a deaf one is told. To everybody else an empty 200 is no answer.
@@ -574,18 +586,19 @@ impl Driver<'_> {
         let alerts_left = self.alerts.are_left(&agent_state.store).unwrap_or_default();
         let (mut pending, untold) = self.execs.close();
         pending.extend(self.alerts.rest());
-        Ended { outcome, pending, untold, alerts_left, server_time: self.server_time }
+        let (server_time, interfaces) = (self.server_time, self.interfaces);
+        Ended { outcome, pending, untold, alerts_left, server_time, interfaces }
     }
 }
 
-/// The facts of the session: its bearer is that of the socket in use.
-async fn facts(connection: &Connection, parameters: &Parameters, bus: &Bus) -> SessionFacts {
-    let Some(address) = connection.local_address() else { return SessionFacts::default() };
-    let link = connectivity::carrying(address.ip(), bus).await;
+/// The facts of the session, and the interfaces that carry it: its bearer is that of the socket in use.
+async fn facts(connection: &Connection, parameters: &Parameters, bus: &Bus) -> (SessionFacts, Vec<String>) {
+    let Some(address) = connection.local_address() else { return Default::default() };
+    let Carrier { link, interfaces } = connectivity::carrying(address.ip(), bus).await;
     // The modem's own word, else that of `[subscriber]`.
     let roaming = link.roaming.or_else(|| parameters.roams());
     let roaming = roaming.filter(|_| link.kind == Some(ConnectionType::Mobile));
-    SessionFacts { bearer: link.kind, roaming, ..SessionFacts::default() }
+    (SessionFacts { bearer: link.kind, roaming, ..SessionFacts::default() }, interfaces)
 }
 
 /// The name by which the crash guard knows the risky part of a session with this destination.

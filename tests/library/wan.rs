@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// What happens to an address, in `wan.sh`: kept when it is confirmed; else back to what was before, be it that nobody
+/// What happens to an address, in `wan.sh`: kept when it is confirmed, or a session goes well over it; else back to what was before, be it that nobody
 /// confirms, that it is refused, or that the power fails in the middle. Secrets are nowhere but in the profile.
-const EXPECTED: [&str; 13] = [
+const EXPECTED: [&str; 18] = [
     "before 192.0.2.2/24",
     "trial 192.0.2.9/24",
     "confirm 0",
@@ -15,13 +15,18 @@ const EXPECTED: [&str; 13] = [
     "resumed 3 192.0.2.9/24",
     "unknown 4",
     "nothing 4",
+    "session 0 192.0.2.10/24 kept",
+    "again 0",
+    "asked 3 192.0.2.10/24",
+    "rejected 3 192.0.2.10/24 1",
+    "somewhere 0 192.0.2.13/24",
     "key 2 600 oCh9\"E \\KEY",
     "password 2 600  a\\oCh9#;%\"",
     "seen ",
 ];
 
 #[test]
-fn a_change_is_kept_if_it_is_confirmed_and_else_what_was_before_comes_back() {
+fn a_change_is_kept_if_it_is_confirmed_or_a_session_goes_over_it_and_else_what_was_before_comes_back() {
     let arguments =
         ["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh"];
     let mut command = Command::new("unshare");

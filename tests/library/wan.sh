@@ -16,8 +16,22 @@ until nmcli general >/dev/null 2>&1; do sleep 0.1; done
 nmcli connection add type ethernet con-name uplink ifname near ipv4.method manual ipv4.addresses 192.0.2.2/24 >/dev/null
 nmcli device set near managed yes
 until nmcli connection up uplink >/dev/null 2>&1; do sleep 0.2; done
-wan=$1
-apply() { "$wan" apply -- "$1" '' '' '' '' '' "$2" '' '' "$3" 3>/run/said </dev/null; }
+# What the agent says on the bus is in a file, as busctl writes it.
+mkdir /run/bin
+cat >/run/bin/busctl <<'END'
+#!/bin/sh
+case " $* " in *' org.omadm.Agent1 '*) exec cat /run/servers ;; esac
+exec /usr/bin/busctl "$@"
+END
+# A Reject after a session is waited for less long.
+wan=/run/bin/wan
+sed 's/^reject_within=10/reject_within=4/' "$1" >$wan
+chmod +x /run/bin/*
+PATH=/run/bin:$PATH
+servers() {
+    printf 'a{sa{sv}} 2 "a \\"b\\"" 2 "why" s "\\"outcome\\" s \\"completed\\"" "lastBeganAgo" t 0 "acme" 5 "state" s "idle" "outcome" s "%s" "held" b false "lastBeganAgo" t %s "lastInterfaces" av %s\n' "$@" >/run/servers
+}
+apply() { "$wan" apply -- "$1" '' '' '' '' '' "$2" '' '' "$3" "${4-session}" 3>/run/said </dev/null; }
 address() { ip -4 -o address show dev near | awk '{ print $4 }'; }
 on_trial() { until grep -q trial /run/said; do sleep 0.1; done 2>/dev/null; }
 
@@ -37,37 +51,69 @@ echo "late $? $(address)"
 apply uplink 203.0.113.300/24 60
 echo "wrong $? $(address)"
 rm /run/said
-setsid sh -c 'exec "$0" apply -- uplink "" "" "" "" "" 192.0.2.8/24 "" "" 60 3>/run/said' "$wan" & applied=$!
+setsid sh -c 'exec "$0" apply -- uplink "" "" "" "" "" 192.0.2.8/24 "" "" 60 session 3>/run/said' "$wan" & applied=$!
 on_trial
 echo "cut $(address)"
 kill -9 $applied
-OMADM_RESUMED=1 "$wan" apply -- uplink '' '' '' '' '' 192.0.2.8/24 '' '' 60 3>/run/said </dev/null
+OMADM_RESUMED=1 "$wan" apply -- uplink '' '' '' '' '' 192.0.2.8/24 '' '' 60 session 3>/run/said </dev/null
 echo "resumed $? $(address)"
 apply elsewhere 192.0.2.7/24 60
 echo "unknown $?"
 "$wan" confirm
 echo "nothing $?"
 
+# Sessions that are none of the trial's: over another link, begun before, failed. Then one that is, over a bridge.
+rm -f /run/said
+apply uplink 192.0.2.10/24 60 2>/run/told & applied=$!
+on_trial
+for said in 'completed 1 1_s_"far"' 'completed 900 1_s_"near"' 'failed 1 1_s_"near"'; do
+    # shellcheck disable=SC2046,SC2086
+    servers $(printf '%s %s' ${said% *}) "$(echo "${said##* }" | tr _ ' ')"
+    sleep 3
+    ! grep -q 'has gone well' /run/told || echo "kept by $said"
+done
+servers completed 1 '2 s "br0" s "near"'
+wait $applied
+echo "session $? $(address) $(ls /var/lib/omadm-wan)"
+"$wan" confirm
+echo "again $?"
+apply uplink 192.0.2.11/24 4 server
+echo "asked $? $(address)"
+rm /run/said
+servers completed 1 0
+apply uplink 192.0.2.12/24 60 2>/run/told & applied=$!
+on_trial
+sleep 4
+"$wan" reject
+wait $applied
+echo "rejected $? $(address) $(grep -c 'has gone well' /run/told)"
+apply uplink 192.0.2.13/24 60
+echo "somewhere $? $(address)"
+rm /run/servers
+
 # Secrets come by standard input, reach the profile as they were written, are in no command line, and are not left behind.
-mkdir /run/bin
 cat >/run/bin/nmcli <<'END'
 #!/bin/sh
 case " $* " in *' connection up '*)
     stat -c %a /etc/NetworkManager/system-connections/new*
-    /usr/bin/nmcli --terse --escape no --show-secrets --get-values gsm.password,802-11-wireless-security.psk connection show new | sed '/^$/d'
+    for _ in 1 2 3 4 5; do
+        said=$(/usr/bin/nmcli --terse --escape no --show-secrets --get-values gsm.password,802-11-wireless-security.psk connection show new | sed '/^$/d')
+        [ -z "$said" ] || break
+        sleep 1
+    done
+    printf '%s\n' "$said"
     ;;
 esac >>/run/reached
 exec /usr/bin/nmcli "$@"
 END
 chmod +x /run/bin/nmcli
-PATH=/run/bin:$PATH
 (while :; do cat /proc/[0-9]*/cmdline; done 2>/dev/null | tr '\0' '\n' | grep -a --line-buffered '[o]Ch9' >/run/seen) & watching=$!
 printf '{"../Change/AuthName":"\\"../Change/Key\\":\\"no","../Change/Key":"oCh9\\"E \\\\KEY"}\n' >/run/key
 printf '{"../Change/AuthSecret":" a\\\\oCh9#;%%\\"","../Change/Key":""}\n' >/run/password
-"$wan" apply -- new wifi '' '' net '' '' '' '' 60 3>/run/said </run/key
+"$wan" apply -- new wifi '' '' net '' '' '' '' 60 session 3>/run/said </run/key
 echo "key $? $(paste -sd ' ' /run/reached)"
 rm /run/reached
-"$wan" apply -- new gsm internet me '' '' '' '' '' 60 3>/run/said </run/password
+"$wan" apply -- new gsm internet me '' '' '' '' '' 60 session 3>/run/said </run/password
 echo "password $? $(paste -sd ' ' /run/reached)"
 kill $watching
 echo "seen $(cat /run/seen)$(ls /var/lib/omadm-wan)$(grep -rl oCh9 /etc/NetworkManager)"

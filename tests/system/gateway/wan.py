@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+import time
 
 from gateway.register import check
 from machine import wait
@@ -9,7 +10,7 @@ from machine import wait
 WAN = "urn:x-omadm:mo:wan:1.0/1"
 APPLY, TRIAL = f"{WAN}/Operations/Apply", "urn:x-omadm:at:wan:1.0:Trial"
 ENDED = "urn:x-omadm:at:exec:1.0:OperationComplete"
-EMPTY = {"Profile": "", "Type": "", "APN": "", "AuthName": "", "AuthSecret": "", "SSID": "", "Key": "", "Within": 180,
+EMPTY = {"Profile": "", "Type": "", "APN": "", "AuthName": "", "AuthSecret": "", "SSID": "", "Key": "", "Within": 180, "Confirm": "session",
          "IPv4": {"Method": "", "Address": "", "Gateway": "", "DNS": ""}}  # fmt: skip
 
 
@@ -88,17 +89,38 @@ def wrong_address(bench):
     assert not machine.run("ls", "/var/lib/omadm-wan")
 
 
-@check
-def right_address(bench):
-    """an address with which the server is reached is told of from there, confirmed, and kept"""
+def goes_to(bench, address, confirm):
+    """Changes the address, and waits until the server is told from there that it is on trial."""
     manager = bench.manager
-    change(bench, Profile="uplink", IPv4={"Method": "manual", "Address": "192.0.2.22/24", "Gateway": "192.0.2.1", "DNS": ""}, Within=60)
+    settings = {"Method": "manual", "Address": f"{address}/24", "Gateway": "192.0.2.1", "DNS": ""}
+    change(bench, Profile="uplink", IPv4=settings, Within=90, Confirm=confirm)
     kind, source, _ = manager.alert(60)
     assert (kind, source) == (TRIAL, f"{WAN}/State")
-    assert manager.packages[-1].connection[0].endswith("192.0.2.22"), manager.packages[-1].connection
-    manager.address = "192.0.2.22"
+    assert manager.packages[-1].connection[0].endswith(address), manager.packages[-1].connection
+    manager.address = address
+
+
+def is_kept(bench, address):
+    assert bench.manager.alert(60) == (ENDED, APPLY, 200)
+    assert bench.manager.get(f"{WAN}/State") == "idle"
+    assert (held(bench), profile(bench, "uplink", "ipv4.addresses")) == ([f"{address}/24"], [f"{address}/24"])
+
+
+@check
+def right_address(bench):
+    """an address with which the server is reached is told of from there, and kept by that session"""
+    goes_to(bench, "192.0.2.22", "session")
+    is_kept(bench, "192.0.2.22")
+    # Who does not know that yet confirms it all the same.
+    assert bench.manager.statuses(["EXEC", f"{WAN}/Operations/Confirm"]) == [200]
+
+
+@check
+def confirmed_address(bench):
+    """where the server wants to say so itself, no session keeps an address, and its Confirm does"""
+    manager = bench.manager
+    goes_to(bench, "192.0.2.23", "server")
+    time.sleep(20)
     assert manager.get(f"{WAN}/State") == "trial"
     assert manager.statuses(["EXEC", f"{WAN}/Operations/Confirm"]) == [200]
-    assert manager.alert() == (ENDED, APPLY, 200)
-    assert manager.get(f"{WAN}/State") == "idle"
-    assert (held(bench), profile(bench, "uplink", "ipv4.addresses")) == (["192.0.2.22/24"], ["192.0.2.22/24"])
+    is_kept(bench, "192.0.2.23")
