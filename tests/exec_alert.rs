@@ -108,10 +108,24 @@ async fn what_was_cut_off_is_told_as_the_mapping_says() {
     agent.stop().await;
 }
 
+/// What an EXEC's end was told as so far, to a server of the approved profile.
+fn approved_alerts(bench: &Bench) -> Vec<serde_json::Value> {
+    let packages = bench.packages().into_iter();
+    packages
+        .filter_map(|package| package.json["Alert"].as_array().cloned())
+        .flatten()
+        .filter(|alert| alert["AlertType"] == "urn:x-omadm:at:exec:1.0:OperationComplete")
+        .collect()
+}
+
+async fn approved_bench() -> Bench {
+    let account = |account: &mut Account, _: &_| account.profile = Profile::Approved;
+    Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await
+}
+
 #[tokio::test]
 async fn its_target_has_the_names_as_servers_write_them() {
-    let account = |account: &mut Account, _: &_| account.profile = Profile::Approved;
-    let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+    let bench = approved_bench().await;
     let mapping = r#"
 [node."Jobs/<j>"]
 list = { run = ["@folder@/jobs"] }
@@ -128,16 +142,48 @@ always = true
     bench.play(json!([[["EXEC", tool("Jobs/a%3Ab")]]]));
     let agent = bench.start().await;
     bench.notify().await;
-    let told = |bench: &Bench| {
-        let packages = bench.packages().into_iter();
-        packages
-            .filter_map(|package| package.json["Alert"].as_array().cloned())
-            .flatten()
-            .find(|alert| alert["AlertType"] == "urn:x-omadm:at:exec:1.0:OperationComplete")
-    };
-    bench.until(&agent, "an alert", |_| told(&bench).is_some()).await;
-    let alert = told(&bench).unwrap();
+    bench.until(&agent, "an alert", |_| !approved_alerts(&bench).is_empty()).await;
+    let alert = &approved_alerts(&bench)[0];
     assert_eq!(alert["TargetURI"], "urn:bench:mo:tools:1.0/1/Jobs/a%3Ab/Of{1}", "{alert}");
     assert_eq!(alert["Data"], json!({"ResultCode": 200}));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn its_target_is_what_the_program_has_made_where_it_has_made_it() {
+    let bench = approved_bench().await;
+    let mapping = r#"
+[node.Make.exec]
+run = ["@folder@/make"]
+output = ["Made"]
+[node.Make.exec.alert]
+target = "urn:bench:mo:tools:1.0/1/Jobs/{../Made}"
+data = "dm1x"
+always = true
+"#;
+    // The leaf still has the name of the first one when the second one fails.
+    put_script(&bench, "make", "mkdir made 2>/dev/null || exit 1\necho '{\"Made\": \"a:b\"}' >&3\n");
+    let nodes = node("Made", "chr", "Get", "ZeroOrOne", "") + &node("Make", "null", "Exec", "One", "");
+    put_tools(&bench, &nodes, mapping, &json!({}));
+    let agent = bench.start().await;
+    for count in 1..=2 {
+        bench.play(json!([[["EXEC", tool("Make")]]]));
+        bench.notify().await;
+        bench.until(&agent, "an alert", |_| approved_alerts(&bench).len() == count).await;
+    }
+    let alert = |code: u16, target: serde_json::Value| {
+        let mut alert = json!({
+            "AlertType": "urn:x-omadm:at:exec:1.0:OperationComplete",
+            "SourceURI": "urn:bench:mo:tools:1.0/1/Make",
+            "DataType": "int",
+            "Data": {"DM1x": code},
+        });
+        if !target.is_null() {
+            alert["TargetURI"] = target;
+        }
+        alert
+    };
+    let expected = [alert(200, json!("urn:bench:mo:tools:1.0/1/Jobs/a%3Ab")), alert(500, json!(null))];
+    assert_eq!(approved_alerts(&bench), expected, "{}", agent.log());
     agent.stop().await;
 }

@@ -1,5 +1,6 @@
 //! Supervision of what an EXEC has started, to its end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,12 @@ impl Supervision {
     /// on disk, together with its end, when this returns. What is held is let go by whoever reports it.
     pub(super) async fn run(mut self, mut running: Running, held: Held) -> (Finished, Held) {
         let reports = running.reports().cloned();
+        let mut reported = BTreeMap::new();
+        let mut take = |result| {
+            let said = said(reports.as_ref(), result);
+            reported.extend(said.reported.clone());
+            said
+        };
         let exit = loop {
             let more = async {
                 match &reports {
@@ -54,7 +61,7 @@ impl Supervision {
                 exit = running.finish() => break exit,
                 () = more => {}
             }
-            self.keep(said(reports.as_ref(), None), Vec::new()).await;
+            self.keep(take(None), Vec::new()).await;
             tokio::select! {
                 exit = running.finish() => break exit,
                 () = sleep(PAUSE) => {}
@@ -91,11 +98,17 @@ impl Supervision {
             }
             let result =
                 Some(exit.stdout).filter(|output| number.is_some() && !exit.truncated && !output.is_empty());
+            let said = take(result);
+            if let Some(target) = self.invocation.target(&reported)
+                && let Some(alert) = &mut self.record.alert
+            {
+                alert.target = Some(target);
+            }
             let end = Change::Exec(self.number, self.record.to_json());
             let is_over = Arc::clone(&self.is_over);
             let mut is_over = is_over.lock().await;
             *is_over = true;
-            self.keep(said(reports.as_ref(), result), vec![end]).await;
+            self.keep(said, vec![end]).await;
         }
         (self.record.finished(self.number, code), held)
     }

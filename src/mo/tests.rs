@@ -432,6 +432,7 @@ fn what_an_exec_says_goes_into_leaves_that_the_agent_keeps() {
     one(&exec("alert-type = \"urn:x:y\", alert = { data = \"dm1x\" }"), "exclude each other");
     one(&exec("alert = { data = \"{x}\" }"), "no variable `{x}`");
     one(&exec("alert = { data = \"{../Url}\" }"), "to be listed in `input`");
+    one(&exec("alert = { target = \"urn:x/{../Url}\" }"), "unless `output` lists that leaf");
 }
 
 #[test]

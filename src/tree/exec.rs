@@ -1,8 +1,14 @@
 //! EXEC (TS 5.4.5): what a node does when it is executed.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
 use crate::backend::{self, Running};
 use crate::ddf::AccessType;
+use crate::mo::Value;
 use crate::mo::fill::Variables;
+use crate::mo::given::{Given, GivenValue};
 use crate::mo::mapping::{AlertData, Call, Exec, Piece, Template, of_exit};
 use crate::package::Profile;
 use crate::store::records::{EndAlert, EndData};
@@ -69,6 +75,21 @@ impl Invocation {
             backend::End::Code(_) if !is_program => "failed".to_owned(),
             end => end.to_string(),
         }
+    }
+
+    /// The target of its alert, where that is about something that the program has reported; `reported` has the last
+    /// value of each leaf of `output`. None: it has not reported that, or the target is about something else.
+    #[must_use]
+    pub fn target(&self, reported: &BTreeMap<String, Json>) -> Option<String> {
+        let exec = self.node.mapping().exec.as_ref()?;
+        let template = exec.alert.as_ref()?.target.as_ref().filter(|target| target.has_leaves())?;
+        let given = exec.output.iter().filter_map(|output| {
+            let name = reported.get(&output.key)?.as_str().filter(|name| !name.is_empty())?;
+            let value = GivenValue::One(Value::Text(encode_name(name)));
+            Some(Given { key: output.key.clone(), path: output.path.clone(), value })
+        });
+        let (names, given) = (encoded(&self.node.variables), given.collect::<Vec<_>>());
+        template.fill_text(&Variables { names: &names, given: &given, ..Variables::default() }).ok()
     }
 
     /// Whether anything that the program says goes into leaves.
@@ -228,14 +249,15 @@ fn end_alert(node: &NodeRef, exec: &Exec, profile: Profile) -> Option<EndAlert> 
             (EndData::Text(text), if is_xml(template) { "text/xml" } else { "text/plain" })
         }
     };
-    let encoded: Vec<(String, String)> =
-        node.variables.iter().map(|(label, name)| (label.clone(), encode_name(name))).collect();
-    let names = Variables { names: &encoded, ..Variables::default() };
+    let names = encoded(&node.variables);
+    let names = Variables { names: &names, ..Variables::default() };
+    // What the program reports is known at its end.
+    let target = alert.target.as_ref().filter(|target| !target.has_leaves());
     Some(EndAlert {
         alert_type: exec.alert_type.clone(),
         mime_type: Some(mime_type.to_owned()),
         source,
-        target: alert.target.as_ref().map(|target| target.fill_leniently(&names)),
+        target: target.map(|target| target.fill_leniently(&names)),
         data,
         codes: alert.codes.clone(),
         otherwise: alert.otherwise,
@@ -244,11 +266,14 @@ fn end_alert(node: &NodeRef, exec: &Exec, profile: Profile) -> Option<EndAlert> 
     })
 }
 
+/// Names as they stand in URIs.
+fn encoded(names: &[(String, String)]) -> Vec<(String, String)> {
+    names.iter().map(|(label, name)| (label.clone(), encode_name(name))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mo::Value;
-    use crate::mo::given::Given;
 
     #[test]
     fn what_is_filled_into_xml_stays_text() {

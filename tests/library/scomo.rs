@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::support::published::told;
-use crate::support::tools::put_script;
+use crate::support::tools::{put_script, written};
 
 const SCOMO: Published = Published { moid: "urn:oma:mo:oma-scomo:1.0", root: "SCOMO" };
 
@@ -68,9 +68,9 @@ fn apk_and_opkg_have_inventories_as_well() {
         (
             "lib/apk/db/installed",
             APK,
-            "musl\t1.2.4-r2\taarch64\t20\tthe C library\nbusybox\t1.36\taarch64\t20\tmany tools\n",
+            "musl\t1.2.4-r2\taarch64\t20\tmusl\tthe C library\nbusybox\t1.36\taarch64\t20\tbusybox\tmany tools\n",
         ),
-        ("usr/lib/opkg/status", OPKG, "dropbear\t2022.83\tmips\t20\t\n"),
+        ("usr/lib/opkg/status", OPKG, "dropbear\t2022.83\tmips\t20\tdropbear\t\n"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         files::put(&folder.path().join(file), content, files::PLAIN).unwrap();
@@ -80,54 +80,103 @@ fn apk_and_opkg_have_inventories_as_well() {
     }
 }
 
-/// A package is made by dpkg-deb, installed and removed by dpkg, in a root of its own.
-const LIFE: &str = r#"
-mkdir -p root/var/lib/dpkg/info root/var/lib/dpkg/updates root/etc/omadm/scomo.d deb/DEBIAN deb/opt delivered
+#[test]
+fn rpm_has_an_inventory_where_several_of_one_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let rpm = "#!/bin/sh\ncase \"$*\" in \"--root=$OMADM_SYSROOT -qa --queryformat \"*) ;; *) exit 1 ;; esac\n\
+        printf 'kernel\\t6.1-1\\tx86_64\\tthe kernel\\nmeter\\t2.0-1\\tnoarch\\treads meters\\nkernel\\t6.1-2\\tx86_64\\tthe kernel\\n'\n";
+    files::put(&folder.path().join("rpm"), rpm, files::PROGRAM).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let mut list = Command::new(project("packaging/exec/scomo"));
+    let output = list.arg("list").env("OMADM_SYSROOT", folder.path()).env("PATH", path).output().unwrap();
+    let expected = "kernel\t6.1-1\tx86_64\t20\tkernel\tthe kernel\nmeter\t2.0-1\tnoarch\t20\tmeter\treads meters\n\
+        kernel-6.1-2\t6.1-2\tx86_64\t20\tkernel-6.1-2\tthe kernel\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+/// A package is made by dpkg-deb, installed and removed by dpkg, in a root of its own. Its server calls it otherwise.
+const MADE: &str = r#"
+mkdir -p root/var/lib/dpkg/info root/var/lib/dpkg/updates root/etc/omadm/scomo.d deb/DEBIAN deb/opt
 : >root/var/lib/dpkg/status
 mv allow root/etc/omadm/scomo.d/allow
 printf 'Package: meter\nVersion: 2.0\nArchitecture: all\nMaintainer: nobody\nDescription: reads meters\n' >deb/DEBIAN/control
 echo two >deb/opt/meter
-mkdir -p root/var/lib/omadm-scomo/delivered/meter
-dpkg-deb --root-owner-group --build deb root/var/lib/omadm-scomo/delivered/meter/package >/dev/null
-export OMADM_SYSROOT=$PWD/root
+mkdir -p root/var/lib/omadm-scomo/delivered/acme-2
+dpkg-deb --root-owner-group --build deb root/var/lib/omadm-scomo/delivered/acme-2/package >/dev/null
+export OMADM_SYSROOT=$PWD/root PATH=$PWD/bin:$PATH
 do_it() { code=0; "$scomo" "$@" 3>&1 >/dev/null 2>>log || code=$?; echo "$1 $code"; }
 scomo=$1
-do_it install -- meter
+"#;
+
+const LIFE: &str = r#"
+do_it install -- acme-2
 "$scomo" list
 cat root/opt/meter
 do_it deactivate -- meter
 "$scomo" list
+ls root/var/lib/omadm-scomo/delivered/acme-2
 do_it remove -- meter
+ls root/var/lib/omadm-scomo/delivered/acme-2
 do_it remove -- other
 do_it remove -- '--force-all'
+OMADM_RESUMED=1 do_it remove -- meter
 "$scomo" list
 ls root/opt 2>/dev/null || :
-do_it drop -- meter
+dpkg --root=root --install root/var/lib/omadm-scomo/delivered/acme-2/package >/dev/null
+"$scomo" list
+OMADM_RESUMED=1 do_it install -- acme-2
+do_it drop -- acme-2
 ls root/var/lib/omadm-scomo/delivered
 "#;
+
+/// Runs a script with `scomo` as its argument, as root in a namespace of its own: what it says, and what is in its `log`.
+fn life(bench: &Bench, script: &str) -> (String, String) {
+    let mut life = Command::new("unshare");
+    let script = format!("{MADE}{script}");
+    life.args(["--user", "--map-root-user", "sh", "-ec", &script, "sh"]).arg(project("packaging/exec/scomo"));
+    let output = life.current_dir(bench.gateway.path("")).output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    (said, written(bench, "log"))
+}
+
+/// What it says of its status.
+fn status(status: u8) -> String {
+    format!("{{\"../Status\": {status}}}\n")
+}
+
+const COMPONENT: &str = "{\"../Ext/Component\": \"meter\"}\n";
 
 #[tokio::test]
 async fn dpkg_installs_and_removes_what_is_allowed() {
     let bench = Bench::new().await;
     put_script(&bench, "allow", "[ \"$2\" != other ]\n");
     let (said, log) = life(&bench, LIFE);
-    let status = |status: u8| format!("{{\"../Status\": {status}}}\n");
     let expected = [
         status(40),
+        COMPONENT.into(),
         status(10),
-        "install 0\nmeter\t2.0\tall\t20\treads meters\ntwo\n".into(),
+        "install 0\nmeter\t2.0\tall\t20\tacme-2\treads meters\ntwo\n".into(),
         status(70),
         status(10),
-        "deactivate 0\nmeter\t2.0\tall\t10\treads meters\n".into(),
+        "deactivate 0\nmeter\t2.0\tall\t10\tacme-2\treads meters\ninstalled\npackage\n".into(),
+        status(30),
+        status(10),
+        "remove 0\npackage\n".into(),
+        status(30),
+        status(20),
+        "remove 8\n".into(),
+        status(30),
+        status(20),
+        "remove 8\n".into(),
+        // It was done when the power failed.
         status(30),
         status(10),
         "remove 0\n".into(),
-        status(30),
-        status(20),
-        "remove 8\n".into(),
-        status(30),
-        status(20),
-        "remove 8\n".into(),
+        // What comes under its name later is neither off nor from that package.
+        "meter\t2.0\tall\t20\tmeter\treads meters\n".into(),
+        status(50),
+        "install 5\n".into(),
         status(30),
         status(10),
         "drop 0\n".into(),
@@ -135,34 +184,65 @@ async fn dpkg_installs_and_removes_what_is_allowed() {
     assert_eq!(said, expected.concat(), "{log}");
 }
 
-/// Runs a script with `scomo` as its argument, as root in a namespace of its own: what it says, and what is in its `log`.
-fn life(bench: &Bench, script: &str) -> (String, String) {
-    let mut life = Command::new("unshare");
-    life.args(["--user", "--map-root-user", "sh", "-ec", script, "sh"]).arg(project("packaging/exec/scomo"));
-    let output = life.current_dir(bench.gateway.path("")).output().unwrap();
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
-    (said, crate::support::tools::written(bench, "log"))
-}
-
-/// A package that is here may be installed, and what a server calls it is the name of another service.
-const INACTIVE: &str = r#"
-mkdir -p root/etc/omadm/scomo.d root/var/lib/omadm-scomo/delivered/sshd
-mv allow root/etc/omadm/scomo.d/allow
-printf '!<arch>\nnone' >root/var/lib/omadm-scomo/delivered/sshd/package
-chmod +x bin/*
-export OMADM_SYSROOT=$PWD/root PATH=$PWD/bin:$PATH
-code=0; "$1" install-inactive -- sshd 3>&1 2>log || code=$?
-echo "$code $(cat called 2>/dev/null)"
-"#;
-
 #[tokio::test]
 async fn nothing_is_switched_off_by_an_installation_without_leave() {
     let bench = Bench::new().await;
-    put_script(&bench, "allow", "[ \"$1\" = install ]\n");
+    put_script(&bench, "allow", "echo \"$*\" >>@folder@/asked\n[ \"$1\" = install ]\n");
     for program in ["systemctl", "dpkg"] {
         put_script(&bench, &format!("bin/{program}"), "echo \"${0##*/} $*\" >>@folder@/called\n");
     }
-    let (said, log) = life(&bench, INACTIVE);
-    assert_eq!(said, "{\"../Status\": 40}\n{\"../Status\": 50}\n5 \n", "{log}");
-    assert!(log.contains("sshd may not be switched off"), "{log}");
+    let (said, log) = life(&bench, "do_it install-inactive -- acme-2\n");
+    assert_eq!(said, [status(40), status(50), "install-inactive 5\n".into()].concat(), "{log}");
+    assert!(log.contains("meter may not be switched off"), "{log}");
+    assert_eq!(written(&bench, "called"), "");
+    let asked = written(&bench, "asked");
+    assert_eq!(asked.lines().last(), Some("deactivate meter"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_from_a_package_that_does_not_install() {
+    for (says, code) in [("cannot copy './opt/meter': No space left on device", 6), ("it is broken", 5)] {
+        let bench = Bench::new().await;
+        put_script(&bench, "allow", "");
+        put_script(&bench, "bin/dpkg", &format!("echo \"dpkg: error: {says}\" >&2\nexit 1\n"));
+        let (said, log) = life(&bench, "do_it install -- acme-2\n");
+        assert_eq!(said, format!("{}{}install {code}\n", status(40), status(50)), "{log}");
+        assert!(log.contains(says), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_component_is_active_as_its_service_is() {
+    let bench = Bench::new().await;
+    put_script(&bench, "allow", "");
+    let systemctl =
+        "case $1 in\nlist-unit-files) cat @folder@/files ;;\nlist-units) cat @folder@/runs ;;\nesac\n";
+    put_script(&bench, "bin/systemctl", systemctl);
+    let script = "do_it install -- acme-2 >/dev/null\nmkdir -p root/run/systemd/system root/var/lib/omadm-scomo/inactive\n\
+        list() { \"$scomo\" list | cut -f 4; }\n: >runs\n: >files\nlist\necho 'meter.service disabled enabled' >files\nlist\n\
+        echo 'meter.service loaded active running reads meters' >runs\n: >root/var/lib/omadm-scomo/inactive/meter\nlist\n\
+        echo 'other.service loaded active running something else' >runs\n: >files\nlist\n";
+    let (said, log) = life(&bench, script);
+    assert_eq!(said, "20\n10\n20\n10\n", "{log}");
+}
+
+/// A package manager that takes its time.
+const CUT_OFF: &str = "setsid \"$scomo\" install -- acme-2 3>said 2>>log & group=$!\n\
+    until [ -e installing ]; do sleep 0.05; done\nkill -TERM -$group\n{ wait $group; } 2>/dev/null || echo $?\ncat said\n";
+
+#[tokio::test]
+async fn what_is_ended_by_its_time_limit_is_no_more_under_way() {
+    let bench = Bench::new().await;
+    put_script(&bench, "allow", "");
+    put_script(&bench, "bin/dpkg", "touch @folder@/installing\nsleep 60\n");
+    put_script(&bench, "bin/systemctl", "echo running\n");
+    let (said, log) = life(&bench, CUT_OFF);
+    assert_eq!(said, ["143\n".into(), status(40), status(50)].concat(), "{log}");
+    // Where the machine stops, it goes on later.
+    let bench = Bench::new().await;
+    put_script(&bench, "allow", "");
+    put_script(&bench, "bin/dpkg", "touch @folder@/installing\nsleep 60\n");
+    put_script(&bench, "bin/systemctl", "echo stopping\n");
+    let (said, log) = life(&bench, CUT_OFF);
+    assert_eq!(said, ["143\n".into(), status(40)].concat(), "{log}");
 }

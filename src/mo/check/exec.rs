@@ -1,6 +1,6 @@
 //! Checks of an `exec`.
 
-use super::super::mapping::{AlertData, Call, Exec, ExecAlert, SourceKind, VETO};
+use super::super::mapping::{AlertData, Call, Exec, ExecAlert, Piece, SourceKind, Template, VETO};
 use super::{Braces, Check};
 
 impl Check<'_> {
@@ -11,7 +11,7 @@ impl Check<'_> {
             self.braces(template, "exec.alert.data", Braces { value: true, own_name: true });
         }
         if let Some(ExecAlert { target: Some(template), .. }) = &exec.alert {
-            self.braces(template, "exec.alert.target", Braces { value: false, own_name: true });
+            self.target(template, exec);
         }
         if !exec.output.is_empty() && !matches!(exec.call, Call::Run(_)) {
             self.problem("`exec.output` is what a program reports while it runs: it needs `run`");
@@ -33,6 +33,22 @@ impl Check<'_> {
             if !get.is_empty() && !get.iter().any(|source| matches!(source.from, SourceKind::Store)) {
                 self.problem(format!(
                     "`exec.{key}` names `{path}`, whose `get` says something else: leave that out, or add {{ store = true }}"
+                ));
+            }
+        }
+    }
+
+    /// Checks what the alert is about: leaves in it are those that the program reports.
+    fn target(&mut self, template: &Template, exec: &Exec) {
+        let (leaves, other): (Vec<_>, Vec<_>) =
+            template.0.iter().cloned().partition(|piece| matches!(piece, Piece::Leaf(_)));
+        self.braces(&Template(other), "exec.alert.target", Braces { value: false, own_name: true });
+        for piece in leaves {
+            if let Piece::Leaf(path) = piece
+                && exec.output.iter().all(|output| output.path != path)
+            {
+                self.problem(format!(
+                    "`exec.alert.target`: `{{{path}}}` has no value here unless `output` lists that leaf"
                 ));
             }
         }

@@ -49,9 +49,6 @@ fn alert(reader: &mut Reader<'_>) -> (Option<String>, ExecAlert) {
     });
     let target = reader.parsed("target", |text: String| match Template::parse(&text) {
         Ok(Template(pieces)) if pieces.is_empty() => Err("expected what the alert is about".to_owned()),
-        Ok(template) if template.has_leaves() => {
-            Err("expected braces of un-named nodes only, such as `{p}`".to_owned())
-        }
         Ok(template) => Ok(template),
         Err(error) => Err(error.to_string()),
     });

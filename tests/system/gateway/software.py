@@ -10,6 +10,7 @@ from machine import wait
 SCOMO, LAWMO, SERVICES = "urn:oma:mo:oma-scomo:1.0/1", "urn:oma:mo:oma-lawmo:1.0/1", "urn:x-omadm:mo:services:1.0/1"
 DONE, LOCKED = "urn:oma:at:scomo:1.0:OperationComplete", "urn:oma:at:lawmo:1.0:OperationComplete"
 CONTROL = "Package: meter\nVersion: 2.0\nArchitecture: all\nMaintainer: nobody\nDescription: reads meters\n"
+SERVICE_FILE = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 
 
 @check
@@ -17,18 +18,18 @@ def component(bench):
     """a package is refused without leave, then fetched by https, installed by the package manager, and removed"""
     machine, manager = bench.machine, bench.manager
     content = bench.folder / "meter"
-    for file, text in (("DEBIAN/control", CONTROL), ("usr/share/meter", "two\n")):
+    for file, text in (("DEBIAN/control", CONTROL), ("usr/share/meter", "two\n"), ("lib/systemd/system/meter.service", SERVICE_FILE)):
         (content / file).parent.mkdir(parents=True, exist_ok=True)
         (content / file).write_text(text)
     subprocess.run(["dpkg-deb", "--root-owner-group", "--build", content, f"{content}.deb"], check=True, capture_output=True)
     bench.server.order(file=f"{content}.deb", at="/meter.deb")
     node = f"{SCOMO}/Download/1"
-    write = manager.write(node, {"PkgID": "meter", "PkgURL": "https://dm.example/meter.deb"})
+    write = manager.write(node, {"PkgID": "acme-meter-2", "PkgURL": "https://dm.example/meter.deb"})
     fetch = ["EXEC", f"{node}/Operations/DownloadInstall"]
-    told = lambda code: (DONE, fetch[1], f"<ResultCode>{code}</ResultCode><Identifier>meter</Identifier>")  # noqa: E731
+    told = lambda code: (DONE, fetch[1], f"<ResultCode>{code}</ResultCode><Identifier>acme-meter-2</Identifier>")  # noqa: E731
     assert manager.statuses(write, fetch) == [200, 202]
     assert manager.alert() == told(1411)
-    machine.write("/etc/omadm/scomo.d/allow", '#!/bin/sh\n[ "$2" = meter ] || [ "$3" = meter ]\n', "0755")
+    machine.write("/etc/omadm/scomo.d/allow", '#!/bin/sh\n[ "$2" = meter ] || [ "$3" = acme-meter-2 ]\n', "0755")
     assert manager.statuses(fetch) == [202]
     assert manager.alert() == told(1403), "its certificate is not one that curl knows"
     machine.write("/etc/omadm/scomo.curl", 'cacert = "/etc/omadm/accounts.d/ca.pem"\n')
@@ -36,13 +37,22 @@ def component(bench):
     assert manager.alert() == told(1200)
     assert machine.run("cat", "/usr/share/meter") == "two\n"
     shown = manager.get(f"{SCOMO}/Inventory/Deployed/meter")
-    assert (shown["Version"], shown["State"]) == (machine.run("dpkg-query", "--show", "--showformat=${Version}", "meter"), 20)
+    version = machine.run("dpkg-query", "--show", "--showformat=${Version}", "meter")
+    # It is called otherwise than its package, and is as its service is: nobody has switched that on.
+    assert (shown["Version"], shown["PkgIDRef"], shown["State"]) == (version, "acme-meter-2", 10), shown
+    assert manager.get(f"{node}/Ext/Component") == "meter"
+    for name, state, active in (("Activate", 20, "active"), ("Deactivate", 10, "inactive")):
+        switch = f"{SCOMO}/Inventory/Deployed/meter/Operations/{name}"
+        assert manager.statuses(["EXEC", switch]) == [202]
+        assert manager.alert() == (DONE, switch, "<ResultCode>1200</ResultCode><Identifier>meter</Identifier>")
+        assert manager.get(f"{SCOMO}/Inventory/Deployed/meter/State") == str(state)
+        assert machine.run("systemctl", "is-active", "meter", check=False).strip() == active
     deployed = manager.get(f"{SCOMO}/Inventory/Deployed")
     names = machine.run("dpkg-query", "--show", "--showformat=${binary:Package} ${db:Status-Status}\n").splitlines()
     assert len(deployed) == len([name for name in names if name.endswith(" installed")]), (len(deployed), len(names))
     remove = f"{SCOMO}/Inventory/Deployed/meter/Operations/Remove"
     assert manager.statuses(["EXEC", remove]) == [202]
-    assert manager.alert() == (DONE, remove, told(1200)[2])
+    assert manager.alert() == (DONE, remove, "<ResultCode>1200</ResultCode><Identifier>meter</Identifier>")
     assert "meter" not in machine.run("dpkg", "--get-selections")
     assert manager.get(f"{SCOMO}/Inventory/Deployed/meter") == 404
     # What nobody allows.
