@@ -374,3 +374,169 @@ async fn rauc_says_what_is_wrong_with_a_bundle_and_which_system_runs() {
     assert_eq!(rauc.back_end("bad", "").status.code(), Some(0));
     assert_eq!(written(&bench, "state.B").trim(), "bad");
 }
+
+/// A back end that needs nobody, and notes what it does.
+const SMALL: &str = "[ \"$1\" = probe ] || echo \"$1\" >>@folder@/calls\n\
+    case $1 in\ncurrent) echo 1 ;;\ninstall) touch @folder@/installing; [ -e @folder@/quick ] || sleep 60; exit 40 ;;\nesac\n";
+
+/// Runs the program itself, in a group of its own as the agent has it: what it says, its exit code, and what it logs.
+fn fumo(bench: &Bench, verb: &str, url: &str, meanwhile: &str) -> (String, String) {
+    let program = project("packaging/exec/fumo").display().to_string();
+    let line = format!(
+        "export PATH=$PWD/bin:$PATH OMADM_SYSROOT=$PWD/sysroot\n\
+         setsid {program} {verb} -- '{url}' 3>said 2>log & group=$!\n{meanwhile}\nwait $group && echo 0 || echo $?\ncat said\n"
+    );
+    let output = shell(bench, &line);
+    (String::from_utf8_lossy(&output.stdout).into_owned(), written(bench, "log"))
+}
+
+async fn small() -> Bench {
+    let bench = Bench::new().await;
+    put_script(&bench, "sysroot/etc/omadm/fumo.d/small", SMALL);
+    // It sets its own path.
+    let config = "protocols='=https,http'\nreserve=0\nveto_within=0\nPATH=@folder@/bin:$PATH\n";
+    put_script(&bench, "sysroot/etc/omadm/fumo.conf", config);
+    put(&bench, BOOT, "1\n");
+    bench
+}
+
+#[tokio::test]
+async fn programs_that_may_veto_are_asked_again_after_the_download() {
+    let packages = Packages::start(b"a package".to_vec());
+    for (exit, code, last) in
+        [(0, "0\n", "State\": 100"), (1, "10\n", "State\": 70"), (75, "10\n", "State\": 70")]
+    {
+        let bench = small().await;
+        put_script(&bench, "quick", "");
+        // It does not let pass what comes when a package is there.
+        put_script(
+            &bench,
+            "sysroot/etc/omadm/exec-veto.d/parked",
+            &format!("echo asked >>@folder@/asked\nexit {exit}\n"),
+        );
+        let (said, log) = fumo(&bench, "both", &packages.url, "");
+        assert!(
+            said.starts_with(code) && said.trim_end().ends_with(&format!("{last}}}")),
+            "{exit}: {said}{log}"
+        );
+        assert_eq!(written(&bench, "asked"), "asked\n");
+        assert_eq!(written(&bench, "calls").contains("install"), exit == 0, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_is_ended_by_its_time_limit_is_no_more_under_way() {
+    let packages = Packages::start(b"a package".to_vec());
+    let cut = "until [ -e installing ]; do sleep 0.05; done\nkill -TERM -$group";
+    for (system, last) in [("running", "State\": 70"), ("stopping", "State\": 60")] {
+        let bench = small().await;
+        put_script(&bench, "bin/systemctl", &format!("echo {system}\n"));
+        let (said, log) = fumo(&bench, "both", &packages.url, cut);
+        assert!(
+            said.starts_with("143\n") && said.trim_end().ends_with(&format!("{last}}}")),
+            "{system}: {said}{log}"
+        );
+    }
+}
+
+/// What installers say of packages, in short: as SWUpdate 2022.12 and Mender 3.4 said it of packages that were made for
+/// that.
+const WORDS: [(&str, &str, &str, i32, i32); 16] = [
+    ("swupdate", "check", "[INFO ] : SWUPDATE successful ! SWUPDATE successful !", 0, 0),
+    (
+        "swupdate",
+        "check",
+        "[ERROR] : Authentication of all signatures failed\n[ERROR] : Compatible SW not found",
+        1,
+        4,
+    ),
+    (
+        "swupdate",
+        "check",
+        "[ERROR] : SW not compatible with hardware\n[ERROR] : Image invalid or corrupted. Not installing ...",
+        1,
+        3,
+    ),
+    ("swupdate", "check", "[ERROR] : CPIO Header corrupted, cannot be parsed", 1, 2),
+    ("swupdate", "check", "[INFO ] : the signature is looked at\n[ERROR] : something else", 1, 5),
+    ("swupdate", "install", "[ERROR] : HASH mismatch : 34dd <--> 32c6", 1, 2),
+    (
+        "swupdate",
+        "install",
+        "[ERROR] : Not enough free space to extract root.img (needed 300000, got 65536)",
+        1,
+        22,
+    ),
+    ("swupdate", "install", "[ERROR] : Installation failed !", 1, 10),
+    ("mender", "install", "Use 'commit' to update", 4, 0),
+    ("mender", "install", "installer: image (device types [other]) not compatible with device acme", 1, 3),
+    ("mender", "install", "reader: expecting signed artifact, but no signature file found", 1, 4),
+    (
+        "mender",
+        "install",
+        "update (9521 bytes) is larger than the size of device /dev/mmcblk0p3 (9479 bytes)",
+        1,
+        22,
+    ),
+    (
+        "mender",
+        "install",
+        "readNext: Failed to get next header: reader: error reading archive: unexpected EOF",
+        1,
+        2,
+    ),
+    ("zz-fwupd", "check", "Firmware signature is wrong", 1, 4),
+    ("zz-fwupd", "install", "No supported devices", 1, 3),
+    ("zz-fwupd", "install", "it broke", 1, 10),
+];
+
+#[tokio::test]
+async fn what_installers_say_of_a_package_becomes_the_number_that_the_object_has_for_it() {
+    for (back_end, verb, says, exit, code) in WORDS {
+        let bench = Bench::new().await;
+        files::put(&bench.gateway.path("says"), format!("{says}\n"), files::PLAIN).unwrap();
+        let program = back_end.replace("zz-fwupd", "fwupdmgr");
+        put_script(&bench, &format!("bin/{program}"), &format!("cat @folder@/says >&2\nexit {exit}\n"));
+        put_script(&bench, "bin/busctl", "echo 'aa{sv} 1 1 \"UpdateState\" u 4'\n");
+        let path = project("packaging/exec/fumo.d").join(back_end).display().to_string();
+        let output = shell(&bench, &format!("PATH=$PWD/bin:$PATH exec {path} {verb} file 3>&1"));
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{back_end} {verb}: {told}");
+        assert!(told.contains(says), "{told}");
+    }
+}
+
+/// fwupd with two devices, as busctl shows them.
+const FWUPD: &str = r#"
+case "$*" in
+*GetDevices)
+    echo "aa{sv} 2 3 \"DeviceId\" s \"aa11\" \"Name\" s \"a \\\"Version\\\" s \\\"9\\\"\" \"Version\" s \"$(cat @folder@/version)\"" \
+        '2 "DeviceId" s "bb22" "Version" s "1.0"'
+    ;;
+*GetHistory) echo "aa{sv} 1 2 \"DeviceId\" s \"aa11\" \"UpdateState\" u $(cat @folder@/update)" ;;
+esac
+"#;
+
+#[tokio::test]
+async fn what_fwupd_has_only_staged_is_no_success_before_the_next_start() {
+    let bench = Bench::new().await;
+    put_script(&bench, "bin/busctl", FWUPD);
+    put_script(&bench, "bin/fwupdmgr", "");
+    let own =
+        |name: &str, content: &str| files::put(&bench.gateway.path(name), content, files::PLAIN).unwrap();
+    let path = project("packaging/exec/fumo.d/zz-fwupd").display().to_string();
+    let back_end = |line: &str| {
+        let output = shell(&bench, &format!("PATH=$PWD/bin:$PATH exec {path} {line}"));
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    own("version", "1.2 beta");
+    own("update", "4");
+    let before = "aa11=1.2_beta bb22=1.0";
+    assert_eq!(back_end("current"), (0, before.to_owned()));
+    assert_eq!(back_end("install file").0, 0, "it waits for a reboot");
+    assert_eq!(back_end(&format!("verify '{before} '")).0, 75, "nothing has changed");
+    own("version", "1.3");
+    assert_eq!(back_end(&format!("verify '{before} '")).0, 0);
+    own("update", "2");
+    assert_eq!(back_end("install file").0, 40, "it runs already");
+}
