@@ -62,6 +62,33 @@ async fn radios_and_usb_devices_are_switched() {
 }
 
 #[test]
+fn radios_that_are_named_alike_are_told_apart() {
+    let root = tempfile::tempdir().unwrap();
+    for number in [0, 2, 3] {
+        let file = |name: &str, content: &str| {
+            let path = root.path().join(format!("sys/class/rfkill/rfkill{number}/{name}"));
+            files::put(&path, content, files::PLAIN).unwrap();
+        };
+        for (name, content) in [("type", "wwan"), ("name", "thinkpad"), ("soft", "0"), ("hard", "0")] {
+            file(name, content);
+        }
+    }
+    let capabilities = |arguments: &[&str]| {
+        let mut command = Command::new(project("packaging/exec/capabilities"));
+        let output = command.args(arguments).env("OMADM_SYSROOT", root.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let enabled =
+            said.lines().map(|line| line.split(' ').step_by(4).take(2).collect::<Vec<_>>().join(" "));
+        enabled.collect::<Vec<_>>()
+    };
+    let all = ["WWAN-thinkpad true", "WWAN-thinkpad-2 true", "WWAN-thinkpad-3 true"];
+    assert_eq!(capabilities(&[]), all);
+    capabilities(&["disable", "--", "WWAN-thinkpad-3"]);
+    assert_eq!(capabilities(&[]), [all[0], all[1], "WWAN-thinkpad-3 false"]);
+}
+
+#[test]
 fn the_switches_of_network_manager_are_two_more() {
     let asked = "shift\ncase \"$*\" in\n*WirelessEnabled) echo 'b true' ;;\n*WwanEnabled) echo 'b false' ;;\n\
         *) echo \"$*\" >&2 ;;\nesac";

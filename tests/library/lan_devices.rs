@@ -1,12 +1,13 @@
 //! `mo/lan-devices`.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use zbus::interface;
+use zbus::wire::{OwnedVariant, Variant};
+use zbus::{OwnedObjectPath, interface};
 
 use super::*;
-use crate::support::bus::Daemon;
+use crate::support::bus::{Calls, Daemon};
 use crate::support::published::told;
 
 const DEVICES: Published = Published { moid: "urn:x-omadm:mo:lan-devices:1.0", root: "LanDevices" };
@@ -211,56 +212,42 @@ fn what_the_kernel_knows_is_read_in_a_network_of_its_own() {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
-/// A device as BlueZ has it, which counts how often all of its properties are asked for.
-struct Bluetooth {
-    alias: &'static str,
-    reads: Arc<Mutex<usize>>,
-}
+/// BlueZ, with many devices.
+struct BlueZ;
 
-#[interface(name = "org.bluez.Device1")]
-impl Bluetooth {
-    #[zbus(property)]
-    fn address(&self) -> String {
-        *self.reads.lock().unwrap() += 1;
-        "A0:00:5E:00:00:31".to_owned()
-    }
-
-    #[zbus(property)]
-    fn alias(&self) -> String {
-        self.alias.to_owned()
-    }
-
-    #[zbus(property)]
-    fn paired(&self) -> bool {
-        true
-    }
-
-    #[zbus(property)]
-    fn connected(&self) -> bool {
-        false
-    }
-
-    #[zbus(property, name = "RSSI")]
-    fn rssi(&self) -> i16 {
-        -67
+#[interface(name = "org.freedesktop.DBus.ObjectManager")]
+impl BlueZ {
+    fn get_managed_objects(
+        &self,
+    ) -> HashMap<OwnedObjectPath, HashMap<String, HashMap<String, OwnedVariant>>> {
+        let own = |value: Variant<'static>| OwnedVariant::try_from(value).unwrap();
+        let device = |number: u8| {
+            let device = [
+                ("Address", own(format!("A0:00:5E:00:00:{number:02X}").into())),
+                ("Alias", own(format!("Sensor {number}").into())),
+                ("Paired", own(true.into())),
+                ("Connected", own(false.into())),
+                ("RSSI", own((-67_i16).into())),
+            ];
+            let device = device.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let path = OwnedObjectPath::try_from(format!("/org/bluez/hci0/dev_A0_00_5E_00_00_{number:02X}"));
+            (path.unwrap(), HashMap::from([("org.bluez.Device1".to_owned(), device)]))
+        };
+        (0..50).map(device).collect()
     }
 }
 
 #[tokio::test]
-async fn a_bluetooth_device_is_asked_once_for_all_that_is_told_of_it() {
+async fn bluetooth_devices_are_asked_for_in_one_call_however_many_there_are() {
     let daemon = Daemon::start();
-    let reads = Arc::<Mutex<usize>>::default();
-    let device = |alias| Bluetooth { alias, reads: Arc::clone(&reads) };
-    let service = daemon.connect().name("org.bluez");
-    let service = service.serve_at("/org/bluez/hci0/dev_A0_00_5E_00_00_31", device("Sensor"));
-    let service = service.serve_at("/org/bluez/hci0/dev_A0_00_5E_00_00_32", device("Keys"));
-    let _service = service.build().await.unwrap();
+    let _service = daemon.connect().name("org.bluez").serve_at("/", BlueZ).build().await.unwrap();
     let bench = bench("lan-devices", &daemon.config(), &[]).await;
     let agent = bench.start().await;
+    let calls = Calls::of(&daemon, "org.bluez").await;
     let read = DEVICES.read(&bench, &agent).await;
-    let told = |name: &str| json!({"Address": "A0:00:5E:00:00:31", "Name": name, "Paired": true, "Connected": false, "Signal": -67});
-    let expected = json!({"A0_00_5E_00_00_31": told("Sensor"), "A0_00_5E_00_00_32": told("Keys")});
-    assert_eq!(read["Bluetooth"], expected, "{}", agent.log());
-    assert_eq!(*reads.lock().unwrap(), 2, "once each");
+    let told = json!({"Address": "A0:00:5E:00:00:0A", "Name": "Sensor 10", "Paired": true, "Connected": false, "Signal": -67});
+    assert_eq!(read["Bluetooth"]["A0_00_5E_00_00_0A"], told, "{}", agent.log());
+    assert_eq!(read["Bluetooth"].as_object().unwrap().len(), 50);
+    assert_eq!(calls.take().into_iter().collect::<Vec<_>>(), [("GetManagedObjects".to_owned(), 1)]);
     agent.stop().await;
 }

@@ -18,12 +18,14 @@ const SHOWN: &str = "NRestarts=0\nResult=success\nExecMainStatus=0\nMemoryCurren
     Description=none.service\nActiveState=inactive\nSubState=dead\nUnitFileState=\nStateChangeTimestampMonotonic=0\n\n\
     NRestarts=5\nResult=exit-code\nExecMainStatus=203\nMemoryCurrent=18446744073709551615\nId=vpn@office.service\n\
     Description=VPN to office\nActiveState=failed\nSubState=failed\nUnitFileState=disabled\n\
-    StateChangeTimestampMonotonic=60000000\n";
+    StateChangeTimestampMonotonic=60000000\n\nId=dnsmasq.service\nDescription=by another name\nActiveState=active\n";
 
 const SYSTEMCTL: &str = r#"
 echo "$*" >>@folder@/calls
 case $1 in
-    show) cat @folder@/shown ;;
+    show)
+        case "$*" in *'=Id --value '*) sed -n 's/^Id=//p' @folder@/shown ;; *) cat @folder@/shown ;; esac
+        ;;
     *) exit "$(cat @folder@/code)" ;;
 esac
 "#;
@@ -85,16 +87,43 @@ async fn the_listed_units_are_shown_and_commanded_and_no_others() {
     agent.stop().await;
 }
 
+/// A systemctl that knows the units' own names.
+const NAMES: &str = r#"#!/bin/sh
+[ "$1" = show ] || { echo "$*"; exit; }
+shift 5
+for unit; do
+    case $unit in
+    sshd.service) echo ssh.service ;;
+    agent.service) echo omadmd.service ;;
+    *) echo "$unit" ;;
+    esac
+    echo
+done
+"#;
+
 #[test]
 fn a_unit_that_is_not_listed_is_refused_whoever_asks_and_the_agent_is_not_stopped() {
     let root = tempfile::tempdir().unwrap();
-    files::put(&root.path().join("etc/omadm/services.conf"), LISTED, files::PLAIN).unwrap();
-    let run = |verb: &str, unit: &str| {
+    let listed = format!("{LISTED}sshd.service\nagent.service\n");
+    files::put(&root.path().join("etc/omadm/services.conf"), listed, files::PLAIN).unwrap();
+    files::put(&root.path().join("systemctl"), NAMES, files::PROGRAM).unwrap();
+    let command = |verb: &str, unit: &str| {
         let mut command = Command::new(project("packaging/exec/services"));
         let command = command.args([verb, "--", unit]).env("OMADM_SYSROOT", root.path());
-        command.env("PATH", "/usr/bin:/bin").output().unwrap().status.code()
+        command.env("PATH", format!("{}:/usr/bin:/bin", root.path().display())).output().unwrap()
     };
-    for unit in ["ssh.service", "dnsmasq.servic.", "dnsmasq.service\nssh.service", "", "--now.service"] {
+    let run = |verb: &str, unit: &str| command(verb, unit).status.code();
+    // What is listed by another name is commanded by its own, which is the one that servers see.
+    let done = command("stop", "ssh.service");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "--no-ask-password stop -- ssh.service\n");
+    for unit in [
+        "cron.service",
+        "sshd.service",
+        "dnsmasq.servic.",
+        "dnsmasq.service\nssh.service",
+        "",
+        "--now.service",
+    ] {
         assert!(matches!(run("stop", unit), Some(3 | 64)), "{unit:?}");
     }
     assert_eq!(run("stop", "omadmd.service"), Some(4));
