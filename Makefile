@@ -18,7 +18,7 @@ FUZZ := $(if $(ONLY),$(ONLY),$$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tes
 ONLY_WHERE := $(if $(filter tests/%,$(ONLY)),--test all,$(if $(findstring ::tests::,$(ONLY)),--lib))
 ONLY_NAME := $(if $(filter tests/%,$(ONLY)),^$(patsubst tests/%,%,$(ONLY))(::|$$),$(ONLY))
 
-.PHONY: check help prepare lint test config openwrt yocto man deb rpm musl arm64 lab sbom packages reproducible system bench fuzz
+.PHONY: check help prepare lint test config openwrt yocto man deb rpm musl arm64 lab sbom packages reproducible system vm bench fuzz
 .NOTPARALLEL:
 
 check: prepare lint test config openwrt yocto packages system ## all that continuous integration runs
@@ -95,6 +95,10 @@ reproducible: rpm sbom ## whether somebody else's build is the same bytes: build
 
 system: deb ## the package in a booted Debian container, managed from outside
 	$(SUDO) tests/system/run $(DEB)
+
+vm: deb ## the package on an emulated machine, with a kernel of its own: power cuts, radio, memory limits; slow; ONLY=CASE: that one
+	packaging/prepare $(CACHE)/tools vm
+	$(SUDO) tests/vm/run $(DEB) $(ONLY)
 
 bench: ## speed, memory and size, against their budgets
 	cargo bench --locked --all-features --bench budgets

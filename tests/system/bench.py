@@ -1,6 +1,7 @@
 """What the checks share: the machine with the agent on it, and the DM server."""
 
 import json
+import traceback
 
 from machine import HERE, wait
 from server import ACCOUNT, SECRET
@@ -21,6 +22,23 @@ class Checks(list):
     def __call__(self, check):
         self.append(check)
         return check
+
+
+def through(checks, bench):
+    """Goes through the checks, one line each: how many of them passed, and failed."""
+    passed = failed = 0
+    for check in checks:
+        what = check.__doc__.splitlines()[0]
+        try:
+            check(bench)
+            passed += 1
+            print(f"ok    {what}", flush=True)
+        except Exception as error:
+            failed += 1
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            said = " ".join(str(error).split()) or type(error).__name__
+            print(f"FAIL  {what}: {said} ({where.name}, line {where.lineno}: {where.line})", flush=True)
+    return passed, failed
 
 
 class Bench:

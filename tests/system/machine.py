@@ -40,9 +40,13 @@ FORGET = """
 REBOOTS = 133
 
 
+# How many times longer than on a container everything may take.
+PATIENCE = 1
+
+
 def wait(what, seconds=20, every=0.1):
     """What `what()` answers once it is true in the sense of Python."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while not (answer := what()):
         assert time.monotonic() < end, f"still not so after {seconds} s"
         time.sleep(every)

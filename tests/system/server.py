@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+import machine
 import notification
 from machine import HERE
 
@@ -141,7 +142,7 @@ class Server:
         """The next package that the agent sends, with its credentials."""
         while True:
             try:
-                told = self.told.get(timeout=seconds)
+                told = self.told.get(timeout=seconds * machine.PATIENCE)
             except queue.Empty:
                 raise AssertionError(f"the agent sent nothing for {seconds} s") from None
             assert "request" in told, f"the server met {told}"

@@ -1,7 +1,7 @@
 """The gateway is set up, and says what it is."""
 
 from bench import DEB, SERVICE
-from gateway.manager import Manager
+from manager import Manager
 from gateway.register import check
 from machine import wait
 from server import SECRET
