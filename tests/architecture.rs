@@ -172,6 +172,20 @@ fn what_is_called_pure_is() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Some routers' processors change no 64 bits at once.
+#[test]
+fn what_threads_share_is_there_on_32_bits() {
+    let is_std = |line: &String| {
+        line.contains("sync::atomic::") && (line.contains("AtomicU64") || line.contains("AtomicI64"))
+    };
+    let wrong: Vec<_> = files()
+        .into_iter()
+        .filter(|(file, code)| file != "base/atomic.rs" && without_tests(code).iter().any(is_std))
+        .map(|(file, _)| file)
+        .collect();
+    assert!(wrong.is_empty(), "base::AtomicU64 is for: {wrong:?}");
+}
+
 #[test]
 fn a_file_is_looked_at_to_the_tests_at_its_end() {
     const ITEMS: [&str; 9] = ["#[", "async ", "const ", "enum ", "fn ", "impl", "pub", "static ", "struct "];

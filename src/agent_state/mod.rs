@@ -6,9 +6,9 @@ mod parameters;
 pub use parameters::{Parameters, imsi, imsi_dependencies, may_have_a_sim};
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::base::AtomicU64;
 use crate::base::crash_guard::CrashGuard;
 use crate::config::{Account, Settings};
 use crate::store::Store;

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::error::BackendError;
+use crate::base::AtomicU64;
 use crate::helper_protocol::{self as protocol, HelperOp, HelperReply, HelperRequest, Verb, code};
 
 /// The folder where the helper leaves the results of EXECs.

@@ -14,6 +14,7 @@ pub(crate) mod waking;
 pub mod wall_time;
 pub(crate) mod yielding;
 
+mod atomic;
 mod backoff;
 mod boot;
 mod one_by_one;
@@ -24,6 +25,7 @@ mod random;
 mod secret;
 mod spawn;
 
+pub use atomic::AtomicU64;
 pub(crate) use backoff::{Backoff, Failures, backoff};
 pub(crate) use boot::boot_id;
 pub(crate) use one_by_one::OneByOne;

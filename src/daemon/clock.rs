@@ -4,13 +4,13 @@ mod setting;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::base;
 use crate::base::journal::id;
 use crate::base::lane::{FILES, PathAccess};
 use crate::base::said::Said;
+use crate::base::{self, AtomicU64};
 use crate::notification::gate;
 use crate::store::{Store, StoreError};
 use setting::Wait;

@@ -1,7 +1,6 @@
 //! EXECs that outlive their session.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use tokio::sync::mpsc;
 
@@ -15,7 +14,7 @@ use crate::base::boot_id;
 use crate::base::journal::id;
 use crate::base::stopping;
 use crate::base::waking;
-use crate::base::{OrderedMap, OrderedSet};
+use crate::base::{AtomicU64, OrderedMap, OrderedSet};
 use crate::exec::{self, AfterSession, ExecSlots, Fate, Finished, QueuedExec};
 use crate::store::records::ExecRecord;
 use crate::store::{Change, StoreError};

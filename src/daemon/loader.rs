@@ -1,7 +1,7 @@
 //! The loader: from files to an [`AgentState`], at start and at every reload.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::base::journal::id;
 use crate::base::lane::{CONFIGURATION, MainThread, Stuck};
 use crate::base::said::Said;
 use crate::base::waking;
-use crate::base::{OrderedMap, OrderedSet};
+use crate::base::{AtomicU64, OrderedMap, OrderedSet};
 use crate::base::{Random, boot_id};
 use crate::bootstrap;
 use crate::config::{self, Account, Environment, LoadedSettings, Selection, Settings};

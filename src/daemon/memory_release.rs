@@ -2,14 +2,14 @@
 //! has left free.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use crate::base;
 use crate::base::heap;
 use crate::base::lane;
+use crate::base::{self, AtomicU64};
 use crate::store::Store;
 
 /// How long all must have been quiet: threads that have nothing more to do have ended by then.

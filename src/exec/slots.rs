@@ -1,13 +1,13 @@
 //! The slots of the programs that EXEC and SHOW have running, for all servers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{ExecError, Finished};
 use crate::agent_state::AgentState;
-use crate::base::OrderedSet;
+use crate::base::{AtomicU64, OrderedSet};
 
 /// The most programs that may run at one time.
 const MOST_RUNNING: usize = 16;

@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use super::connection;
 use super::rules::Rules;
 use crate::backend::{Machine, Stage};
+use crate::base::AtomicU64;
 use crate::helper_protocol::{HelperReply, frame, hex, length};
 use crate::mo;
 use crate::spanned::Problems;
@@ -242,7 +243,7 @@ impl Bench {
 }
 
 fn unique() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::Ordering;
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

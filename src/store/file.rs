@@ -1,7 +1,7 @@
 //! The database file, opened again after the disk had failed it, or a page had been found damaged.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::thread;
@@ -14,6 +14,7 @@ use super::open::{self, SetAside};
 use super::read::Snapshot;
 use super::reader::Reader;
 use super::withheld::{self, Withheld};
+use crate::base::AtomicU64;
 use crate::base::journal::id;
 
 /// How long a reader in a hurry waits, once, for a file that is being opened again: mostly that is done at once.

@@ -88,7 +88,7 @@ pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::{ReadableDatabase, WriteTransaction};
@@ -101,6 +101,7 @@ use meta::{counter, set_counter};
 use size::Size;
 use tables::META;
 
+use crate::base::AtomicU64;
 use crate::uri::ServerId;
 
 const FILE: &str = "store.redb";

@@ -15,10 +15,12 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
+
+use crate::base::AtomicU64;
 
 /// The mark that the file begins with.
 const MARK: &[u8] = b"omadm-agent store: redb, twice\n";

@@ -1,6 +1,5 @@
 //! The client of one account: its way to its servers, shared by its sessions.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use hyper::Uri;
@@ -13,6 +12,7 @@ use super::proxy::Proxies;
 use super::reach::Binding;
 use super::tls::{Tls, TlsSettingsError};
 use super::usage::Usage;
+use crate::base::AtomicU64;
 use crate::transport::Auth;
 use crate::uri::Origin;
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
@@ -32,7 +32,7 @@ use super::request::{PeerRole, Request, Response};
 use super::tls::Trust;
 use super::wire::{Heard, Moved, Wire};
 use crate::base;
-use crate::base::Progress;
+use crate::base::{AtomicU64, Progress};
 use crate::uri::Origin;
 
 /// The largest body that is read to its end though nobody wants it, to keep the connection; it must come at once.

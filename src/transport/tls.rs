@@ -4,7 +4,7 @@
 //! the system's roots is made anew once these have changed, and with it no session is resumed that went by the old
 //! ones.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use rustls::{
 use super::error::Failure;
 use super::roots;
 use super::untrusted::Untrusted;
+use crate::base::AtomicU64;
 
 /// The most servers whose TLS sessions are remembered for resumption, per configuration.
 const RESUMABLE: usize = 16;

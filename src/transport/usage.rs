@@ -1,6 +1,8 @@
 //! Usage: what an account's connections have cost since the agent started, and what was seen on them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::base::AtomicU64;
 
 /// The usage of an account's connections, whichever client they are of.
 #[derive(Debug, Default)]

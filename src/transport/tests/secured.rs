@@ -1,7 +1,6 @@
 //! Certificates, client certificates, resumption, clocks.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 use rustls::{AlertDescription, HandshakeKind};
@@ -9,6 +8,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::failure;
 use super::server::*;
+use crate::base::AtomicU64;
 use crate::transport::Auth;
 use crate::transport::{
     Binding, Client, ClientSettings, Failure, Refused, Remedy, Request, TlsSettingsError, TransportError,
