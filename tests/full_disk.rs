@@ -15,6 +15,10 @@ const PAGE: usize = 4096;
 const BEGINS: &str = "the store can't be written";
 /// And when it can.
 const ENDS: &str = "the store can be written again";
+/// Said when there is no room for the second copy, once.
+const SINGLE: &str = "the store has no second copy";
+/// And when there is.
+const TWICE: &str = "the store has its second copy again";
 /// Of a store that was damaged.
 const DAMAGED: &str = "could not be used as it was";
 
@@ -80,6 +84,19 @@ impl Full {
         // An agent that is started then has nothing to say of it.
         let [began, ended] = [BEGINS, ENDS].map(|line| agent.log().matches(line).count());
         assert!(began <= 1 && ended == began, "{began} and {ended}: {}", agent.log());
+        let [single, twice] = [SINGLE, TWICE].map(|line| agent.log().matches(line).count());
+        assert!(single <= 1 && twice == single, "{single} and {twice}: {}", agent.log());
+        assert!(self.has_two_copies(), "{}", agent.log());
+    }
+
+    /// Whether everything is twice in the store's file: a head, then pieces of both copies in turns.
+    fn has_two_copies(&self) -> bool {
+        const STRIPE: usize = 256 << 10;
+        let file = std::fs::read(self.inside("store.redb")).unwrap();
+        file[PAGE..].chunks(2 * STRIPE).all(|both| {
+            let (first, second) = both.split_at(STRIPE.min(both.len()));
+            first.starts_with(second)
+        })
     }
 
     /// The last package with results. Where it could not be noted that a notification's session is over, it is held
@@ -124,7 +141,8 @@ async fn an_agent_whose_disk_is_full_serves_what_it_knows_and_goes_on_by_itself(
     let mut agent = full.start().await;
     fill(&full.inside("filler"));
     full.serves_what_it_knows(&mut agent, 506).await;
-    assert_eq!(agent.log().matches(BEGINS).count(), 1, "{}", agent.log());
+    assert_eq!([BEGINS, SINGLE].map(|line| agent.log().matches(line).count()), [1, 1], "{}", agent.log());
+    assert!(!full.has_two_copies());
     full.goes_on(&mut agent).await;
     assert!(!agent.log().contains(DAMAGED), "{}", agent.log());
     full.only_the_store_is_there();

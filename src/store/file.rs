@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use redb::Database;
 
 use super::error::StoreError;
-use super::open::{self, SetAside};
+use super::open::{self, OpenedFile, SetAside};
 use super::read::Snapshot;
 use super::reader::Reader;
-use super::withheld::{self, Withheld};
+use super::twin::Lagging;
+use super::withheld::{self, LastTry, Withheld};
 use crate::base::AtomicU64;
 use crate::base::journal::id;
+use crate::base::said::SaidAt;
 
 /// How long a reader in a hurry waits, once, for a file that is being opened again: mostly that is done at once.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -40,7 +42,19 @@ struct FileState {
     opened: AtomicBool,
     /// Why the disk takes nothing, from the first write that it refused on.
     refused: Mutex<Option<Refusal>>,
+    /// What the journal has of a second copy that the file lacks.
+    single: Mutex<Single>,
 }
+
+/// What the journal has of a second copy that the file lacks. Where room comes and goes, it has that seldom.
+#[derive(Debug, Default)]
+struct Single {
+    is_said: bool,
+    said: SaidAt,
+}
+
+/// The least time between two lines about a second copy that is lacking.
+const SELDOM: Duration = Duration::from_secs(3600);
 
 /// What a disk refused.
 #[derive(Debug)]
@@ -65,11 +79,34 @@ struct Open {
     database: Database,
     /// Why the file itself can't be written now, and what is read in its place.
     withheld: Option<Withheld>,
+    /// The copy for which there was no room, and when that was last tried.
+    lagging: Option<(Lagging, LastTry)>,
 }
 
 impl Open {
-    fn new(database: Database, withheld: Option<Withheld>) -> Self {
-        Self { latest: Latest::default(), database, withheld }
+    fn new(path: &Path, opened: OpenedFile) -> (Self, Option<SetAside>) {
+        let OpenedFile { database, lagging, set_aside } = opened;
+        let lagging = lagging.map(|lagging| (lagging, LastTry::now(path)));
+        (Self { latest: Latest::default(), database, withheld: None, lagging }, set_aside)
+    }
+
+    fn withheld(database: Database, withheld: Withheld) -> Self {
+        Self { latest: Latest::default(), database, withheld: Some(withheld), lagging: None }
+    }
+
+    /// Makes the second copy again, where there was no room for it and that is worth another try. True if it was made.
+    fn catch_up(&self) -> bool {
+        let Some((lagging, last_try)) = &self.lagging else { return false };
+        if !lagging.is_behind() || !last_try.is_due() {
+            return false;
+        }
+        last_try.again();
+        // Nobody else writes until it is given up.
+        let Ok(_transaction) = self.database.begin_write() else { return false };
+        let caught_up = lagging.catch_up();
+        caught_up
+            .inspect_err(|error| log::debug!("the store's second copy can't be made yet: {error}"))
+            .is_ok()
     }
 }
 
@@ -134,6 +171,7 @@ impl DatabaseFile {
     /// Opens the file, or makes it.
     pub(super) fn open(path: &Path) -> Result<(Self, Option<SetAside>), StoreError> {
         let (open, set_aside) = opened(path)?;
+        let open_is_single = open.lagging.is_some();
         let state = FileState {
             path: path.to_path_buf(),
             database: RwLock::new(Some(open)),
@@ -142,7 +180,9 @@ impl DatabaseFile {
             helper: Mutex::default(),
             opened: AtomicBool::new(true),
             refused: Mutex::default(),
+            single: Mutex::default(),
         };
+        state.note_copies(open_is_single);
         if let Some(withheld) = state
             .database
             .read()
@@ -215,7 +255,10 @@ impl DatabaseFile {
             }
         });
         match &done {
-            Ok(_) => self.0.note_taken(),
+            Ok(_) => {
+                self.0.note_taken();
+                self.0.catch_up();
+            }
             Err(error) if error.is_withheld() => self.0.note_refused(error),
             Err(_) => {}
         }
@@ -357,7 +400,31 @@ impl FileState {
         }
     }
 
+    /// Makes the second copy again, if there was no room for it, and there is now.
+    fn catch_up(&self) {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if database.as_ref().is_some_and(Open::catch_up) {
+            self.note_copies(false);
+        }
+    }
+
+    /// Notes whether the file has only one copy now, and says so where that is news.
+    fn note_copies(&self, is_single: bool) {
+        let mut single = self.single.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_single && !single.is_said && single.said.first(Instant::now(), SELDOM) {
+            single.is_said = true;
+            log::warn!(
+                "the store has no second copy, for want of room: it is made again once there is room for it"
+            );
+        } else if !is_single && std::mem::take(&mut single.is_said) {
+            log::info!("the store has its second copy again");
+        }
+    }
+
     fn put(&self, opened: Open, set_aside: Option<SetAside>) {
+        if opened.withheld.is_none() {
+            self.note_copies(opened.lagging.is_some());
+        }
         {
             let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
             *database = Some(opened);
@@ -378,10 +445,11 @@ impl FileState {
         let Some(withheld) = withheld.filter(|withheld| withheld.is_due()) else { return };
         withheld.give_up_lock();
         match open::open(&self.path, &Reader::here()) {
-            Ok((opened, set_aside)) => {
+            Ok(opened) => {
                 drop(database);
                 // Whether there is room for what is to be written is another question: who writes finds out.
-                self.put(Open::new(opened, None), set_aside);
+                let (open, set_aside) = Open::new(&self.path, opened);
+                self.put(open, set_aside);
             }
             Err(_) => withheld.stays(),
         }
@@ -391,9 +459,9 @@ impl FileState {
 /// Opens the file, or what can be read of one that can't be written now.
 fn opened(path: &Path) -> Result<(Open, Option<SetAside>), StoreError> {
     match open::open(path, &Reader::here()) {
-        Ok((database, set_aside)) => Ok((Open::new(database, None), set_aside)),
+        Ok(opened) => Ok(Open::new(path, opened)),
         Err(why) if why.is_withheld() => match open::withheld(path, &Reader::here(), &why) {
-            Ok((database, withheld)) => Ok((Open::new(database, Some(withheld)), None)),
+            Ok((database, withheld)) => Ok((Open::withheld(database, withheld), None)),
             Err(_) => Err(why),
         },
         Err(error) => Err(error),

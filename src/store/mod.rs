@@ -32,7 +32,8 @@
 //! after a failed write. Then the best view of the file is opened in its place (`withheld`), whose writes stay in
 //! memory: snapshots are there, commits fail with the disk's error. Each of them first tries to open the file again, at
 //! most once in some seconds, or when there is more room than before; a line says when this begins, and when it is
-//! over.
+//! over. Where there is room for commits, and none to bring the second copy in step, the file goes on with one; the first
+//! commit that finds room makes the other again.
 //!
 //! A page that is damaged while the agent runs is noticed when it is read. The file is then looked at as at a start, by
 //! who commits or else by a thread; [`Store::snapshot`] waits for that briefly, and fails until it is done.

@@ -14,7 +14,7 @@ use super::image::{self, Image, View};
 use super::reader::{Reader, Sound};
 use super::rebuild::{self, Rebuild};
 use super::schema;
-use super::twin::{self, Half, Twin, TwinLook};
+use super::twin::{self, Half, Lagging, Twin, TwinLook};
 use super::withheld::Withheld;
 use crate::base::Order as _;
 use crate::base::journal::id;
@@ -65,9 +65,19 @@ enum Judgement {
     Lost,
 }
 
+/// A database that was opened.
+#[derive(Debug)]
+pub(super) struct OpenedFile {
+    pub(super) database: Database,
+    /// The copy for which there was no room.
+    pub(super) lagging: Option<Lagging>,
+    /// The file that had to make way, if one had to.
+    pub(super) set_aside: Option<SetAside>,
+}
+
 /// Opens the database at `path`, or makes it. One that is damaged, or that a newer version wrote, is set aside, and
 /// what can be salvaged is in the new one.
-pub(super) fn open(path: &Path, reader: &Reader) -> Result<(Database, Option<SetAside>), StoreError> {
+pub(super) fn open(path: &Path, reader: &Reader) -> Result<OpenedFile, StoreError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)
             .map_err(|source| StoreError::File { path: folder.to_path_buf(), source })?;
@@ -82,7 +92,7 @@ pub(super) fn open(path: &Path, reader: &Reader) -> Result<(Database, Option<Set
     // What was right by all checksums, and still could not be used, is of no use whole.
     for keep in [Keep::All, Keep::Records, Keep::Nothing] {
         match opening.open(true) {
-            Ok(database) => return Ok((database, aside)),
+            Ok((database, lagging)) => return Ok(OpenedFile { database, lagging, set_aside: aside }),
             Err(Trouble::Other(error)) => return Err(error),
             Err(Trouble::Newer(why)) => aside = Some(opening.replacing(&why, Keep::Nothing, None)?),
             Err(Trouble::Damaged(..)) if is_made && aside.is_none() => return Err(opening.unmake()),
@@ -90,7 +100,7 @@ pub(super) fn open(path: &Path, reader: &Reader) -> Result<(Database, Option<Set
         }
     }
     match opening.open(true) {
-        Ok(database) => Ok((database, aside)),
+        Ok((database, lagging)) => Ok(OpenedFile { database, lagging, set_aside: aside }),
         Err(Trouble::Other(error)) => Err(error),
         Err(Trouble::Newer(why) | Trouble::Damaged(why, _)) => Err(opening.failed(io::Error::other(why))),
     }
@@ -189,8 +199,9 @@ impl Opening<'_> {
         }
     }
 
-    /// Opens the file that is there. One that is mostly air is made smaller if it `may_shrink`.
-    fn open(&self, may_shrink: bool) -> Result<Database, Trouble> {
+    /// Opens the file that is there. One that is mostly air is made smaller if it `may_shrink`. Returns the copy as well
+    /// for which there is no room.
+    fn open(&self, may_shrink: bool) -> Result<(Database, Option<Lagging>), Trouble> {
         let file = self.lock()?;
         // What was being made when the power went.
         self.clear_new()?;
@@ -205,10 +216,7 @@ impl Opening<'_> {
                     );
                     None
                 }
-                Err(error) if says_withheld(error.kind()) => {
-                    log::warn!("the store has no second copy until the next start: there is no room for it");
-                    Some(half.other())
-                }
+                Err(error) if says_withheld(error.kind()) => Some(half.other()),
                 Err(error) => return Err(self.failed(error).into()),
             },
             Judgement::Single => {
@@ -226,11 +234,12 @@ impl Opening<'_> {
         };
         let twin = Twin::new(file, only).map_err(|error| self.failed(error))?;
         let length = twin.len().map_err(|error| self.failed(error))?;
+        let lagging = twin.lagging();
         let database = builder().create_with_backend(twin).map_err(db)?;
         schema::prepare(&database)?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         self.sync_folder()?;
-        if may_shrink && only.is_none() && rebuild::is_mostly_air(&database, length)? {
+        if may_shrink && lagging.is_none() && rebuild::is_mostly_air(&database, length)? {
             match rebuild::compact(&database, self.new) {
                 Ok(()) if size_of(self.new) < size_of(self.path) => {
                     self.publish()?;
@@ -245,7 +254,7 @@ impl Opening<'_> {
             }
             self.clear_new()?;
         }
-        Ok(database)
+        Ok((database, lagging))
     }
 
     /// Judges the file: whether both copies are the same, and if not, which one is right. One that is known to be

@@ -15,8 +15,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
@@ -27,6 +27,8 @@ const MARK: &[u8] = b"omadm-agent store: redb, twice\n";
 /// The offset of the byte that says whether somebody has the file open, or had when he died: 1, and 2 or 3 if only the
 /// first or second copy was kept in step.
 const BUSY: u64 = 64;
+/// The value of that byte where both copies are kept in step.
+const IN_STEP: u8 = 1;
 /// The size of a page, redb's and ours.
 pub(super) const PAGE: usize = 4096;
 const HEAD: u64 = 4096;
@@ -60,6 +62,16 @@ impl Half {
         }
     }
 
+    /// The value of the byte at [`BUSY`] where this copy alone is kept in step.
+    fn mark(self) -> u8 {
+        2 + self as u8
+    }
+
+    /// The copy that alone is kept in step, as the byte at [`BUSY`] has it; none: both are.
+    fn of_mark(mark: u8) -> Option<Self> {
+        [Self::First, Self::Second].into_iter().find(|half| half.mark() == mark)
+    }
+
     /// The offset in the file of a byte of this copy.
     pub(super) fn at(self, offset: u64) -> u64 {
         HEAD + (offset / STRIPE * 2 + self as u64) * STRIPE + offset % STRIPE
@@ -81,10 +93,11 @@ pub(super) fn file_length(image: u64) -> u64 {
 /// A file of two copies, as redb's storage.
 #[derive(Debug)]
 pub(super) struct Twin {
-    file: File,
+    file: Arc<File>,
     length: AtomicU64,
-    /// The only copy that is looked at: the other one could not be brought in step, for want of room.
-    only: Option<Half>,
+    /// The byte at [`BUSY`]: says which copy alone is looked at, where the other one could not be brought in step, for
+    /// want of room.
+    busy: Arc<AtomicU8>,
     /// Whether something could not be written: the copies may differ, and are no damage.
     failed: AtomicBool,
     /// The pages that were read last, the latest at the end, by their offsets.
@@ -95,9 +108,19 @@ impl Twin {
     /// Takes a twin file that is there, and locked.
     pub(super) fn new(file: File, only: Option<Half>) -> io::Result<Self> {
         let length = AtomicU64::new(image_length(file.metadata()?.len()));
-        let busy = only.map_or(1, |half| 2 + half as u8);
+        let busy = only.map_or(IN_STEP, Half::mark);
         file.write_all_at(&[busy], BUSY)?;
-        Ok(Self { file, length, only, failed: AtomicBool::new(only.is_some()), recent: Mutex::default() })
+        let (file, busy) = (Arc::new(file), Arc::new(AtomicU8::new(busy)));
+        Ok(Self { file, length, busy, failed: AtomicBool::new(false), recent: Mutex::default() })
+    }
+
+    /// The means to bring the other copy in step later on; none where both are.
+    pub(super) fn lagging(&self) -> Option<Lagging> {
+        self.only().map(|_| Lagging { file: Arc::clone(&self.file), busy: Arc::clone(&self.busy) })
+    }
+
+    fn only(&self) -> Option<Half> {
+        Half::of_mark(self.busy.load(Ordering::Acquire))
     }
 
     /// Makes an empty twin file of an empty file.
@@ -142,10 +165,11 @@ impl Twin {
 
     /// Reads from both copies, which must be the same.
     fn read_both(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let mut second = vec![0; if self.only.is_some() { 0 } else { out.len() }];
+        let only = self.only();
+        let mut second = vec![0; if only.is_some() { 0 } else { out.len() }];
         for (at, piece) in Self::pieces(offset, out.len()) {
             let out = out.get_mut(piece.clone()).unwrap_or_default();
-            let half = self.only.unwrap_or(Half::First);
+            let half = only.unwrap_or(Half::First);
             self.file.read_exact_at(out, half.at(at))?;
             if let Some(second) = second.get_mut(piece) {
                 self.file.read_exact_at(second, Half::Second.at(at))?;
@@ -159,7 +183,7 @@ impl Twin {
     }
 
     fn write_both(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        match self.only {
+        match self.only() {
             None => {
                 self.write_half(Half::First, offset, data)?;
                 self.write_half(Half::Second, offset, data)
@@ -252,8 +276,8 @@ impl StorageBackend for Twin {
     }
 
     fn close(&self) -> io::Result<()> {
-        // What was cut off by a failed write is as after a death: not closed.
-        if !self.failed.load(Ordering::Acquire) {
+        // What was cut off by a failed write is as after a death: not closed. So is what has only one copy.
+        if !self.failed.load(Ordering::Acquire) && self.only().is_none() {
             self.file.write_all_at(&[0], BUSY)?;
         }
         // Snapshots may hold the file for longer; whoever opens it again must not wait for them.
@@ -292,11 +316,7 @@ impl TwinLook {
             mark == MARK && rest.iter().enumerate().all(known)
         };
         let busy = head.get(BUSY as usize).is_none_or(|&byte| byte != 0);
-        let only = match head.get(BUSY as usize) {
-            Some(2) => Some(Half::First),
-            Some(3) => Some(Half::Second),
-            _ => None,
-        };
+        let only = head.get(BUSY as usize).and_then(|&mark| Half::of_mark(mark));
         let mut differing = Vec::new();
         let (mut first, mut second) = (vec![0; CHUNK], vec![0; CHUNK]);
         for (offset, size) in chunks(image_length(file.metadata()?.len())) {
@@ -339,9 +359,61 @@ pub(super) fn heal(file: &File, from: Half) -> io::Result<usize> {
     Ok(healed)
 }
 
+/// The copy that is behind the other one, for want of room, in a file that is open.
+#[derive(Debug)]
+pub(super) struct Lagging {
+    file: Arc<File>,
+    busy: Arc<AtomicU8>,
+}
+
+impl Lagging {
+    /// Whether the copy is behind still.
+    pub(super) fn is_behind(&self) -> bool {
+        self.busy.load(Ordering::Acquire) != IN_STEP
+    }
+
+    /// Brings the copy in step, while nobody writes to the file. Who reads it meanwhile reads the other one, and both
+    /// from then on.
+    pub(super) fn catch_up(&self) -> io::Result<()> {
+        let Some(whole) = Half::of_mark(self.busy.load(Ordering::Acquire)) else { return Ok(()) };
+        heal(&self.file, whole)?;
+        self.file.write_all_at(&[IN_STEP], BUSY)?;
+        self.busy.store(IN_STEP, Ordering::Release);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_that_was_behind_is_brought_in_step_while_the_file_is_open() {
+        let twin = Twin::make(tempfile::tempfile().unwrap()).unwrap();
+        twin.set_len(2 * STRIPE).unwrap();
+        twin.write(STRIPE, b"right").unwrap();
+        twin.file.write_all_at(b"w", Half::Second.at(STRIPE)).unwrap();
+        assert!(twin.lagging().is_none());
+        let twin = Twin::new(twin.file.try_clone().unwrap(), Some(Half::First)).unwrap();
+        let look = || TwinLook::at(&twin.file, 9).unwrap();
+        let read = || {
+            let mut out = [0; 5];
+            twin.read(STRIPE, &mut out).map(|()| out)
+        };
+        assert_eq!((look().only, look().differing.len(), read().unwrap()), (Some(Half::First), 1, *b"right"));
+        let lagging = twin.lagging().unwrap();
+        assert!(lagging.is_behind());
+        lagging.catch_up().unwrap();
+        assert!(!lagging.is_behind() && twin.lagging().is_none());
+        assert_eq!((look().only, look().differing, read().unwrap()), (None, vec![], *b"right"));
+        twin.write(STRIPE, b"later").unwrap();
+        assert_eq!((look().differing, read().unwrap()), (vec![], *b"later"));
+        // From now on a difference is damage again, and the file is closed like any other.
+        twin.file.write_all_at(b"w", Half::Second.at(STRIPE)).unwrap();
+        assert_eq!(read().unwrap_err().kind(), ErrorKind::InvalidData);
+        twin.close().unwrap();
+        assert!(!look().busy);
+    }
 
     #[test]
     fn lengths_and_places_fit_each_other() {

@@ -232,7 +232,8 @@ fn whoever_reads_for_ever_is_waited_for_once_for_all() {
     }
     put(&damaged.path(), &bytes);
     let begun = Instant::now();
-    let (database, aside) = open::open(&damaged.path(), &Reader::of(slow, 3, 5)).unwrap();
+    let open::OpenedFile { database, set_aside: aside, .. } =
+        open::open(&damaged.path(), &Reader::of(slow, 3, 5)).unwrap();
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
     assert!(aside.unwrap().kept.contains("factory state"));
