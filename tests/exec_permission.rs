@@ -103,7 +103,7 @@ async fn programs_of_the_machine_let_it_pass_or_refuse_it() {
         assert_eq!(written(&bench, "runs"), if refusal.is_empty() { "run\n" } else { "" });
         agent.logged("about the mute one", |line| line.contains("40-mute is not executable")).await;
         if !refusal.is_empty() {
-            let told = format!("and its server told {expected}");
+            let told = format!("is told {expected}");
             agent
                 .logged("about the refusal", |line| {
                     line.contains("refused by") && line.contains("20-second") && line.ends_with(&told)

@@ -190,14 +190,19 @@ impl Looks {
         let code = if let End::Code(code) = end { VETO + code } else { ANY_VETO };
         let status = invocation.veto_status(code);
         let told = invocation.alert.as_ref().map_or(status, |alert| alert.number(Some(code), status));
+        let asked = if principal.session.is_operator {
+            "the operator had asked for it, and no server is told".to_owned()
+        } else {
+            format!("{} is told {told}", principal.account.server_id)
+        };
         if end == End::Code(NOT_NOW) {
             let seconds = timeout.as_secs();
             log::warn!(
                 OMADM_CLIENT_URI = client_uri.as_str();
-                "{client_uri}: refused: {program} still says \"not now\", and its `timeout` of {seconds} s is over: it is not executed, and its server told {told}"
+                "{client_uri}: refused: {program} still says \"not now\", and its `timeout` of {seconds} s is over: it is not executed; {asked}"
             );
         } else {
-            log::warn!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: refused by {program}, which {end}: it is not executed, and its server told {told}");
+            log::warn!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: refused by {program}, which {end}: it is not executed; {asked}");
         }
         Ok(Permission::Refused(Some(code), status))
     }
