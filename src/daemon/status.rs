@@ -191,6 +191,6 @@ pub(super) async fn dev_id(agent_state: &AgentState) -> String {
 /// The time on the wall at this instant, in seconds since 1970.
 fn wall(at: Instant) -> u64 {
     let from_now = at.saturating_duration_since(waking::now());
-    let then = SystemTime::now() + from_now;
-    then.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_add(from_now).as_secs()
 }

@@ -122,16 +122,15 @@ impl Opening<'_> {
                     _ => "1.2",
                 };
                 let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                let until = shown.and_then(|shown| valid_until(shown)).unwrap_or_default();
+                let until = shown.and_then(|shown| valid_until(shown));
                 if self.standing == Standing::Own {
-                    client.usage.valid_until.store(until, Ordering::Relaxed);
+                    client.usage.valid_until.store(until.unwrap_or_default(), Ordering::Relaxed);
                 }
-                let date = HttpDate::from(UNIX_EPOCH + Duration::from_secs(until));
+                let until = until.and_then(date).map(|date| format!(", and valid until {date}"));
+                let until = until.unwrap_or_default();
                 progress.tell(
                     "TLS",
-                    format_args!(
-                        "version {version}, the server's certificate is trusted, and valid until {date}"
-                    ),
+                    format_args!("version {version}, the server's certificate is trusted{until}"),
                 );
                 Wire::Tls(Box::new(stream))
             }
@@ -139,6 +138,12 @@ impl Opening<'_> {
         client.memory().learn(next, reached, true);
         Ok((wire, local))
     }
+}
+
+/// A time in seconds since 1970 as a date; none from the year 10000 on, for which there is no form.
+fn date(seconds: u64) -> Option<HttpDate> {
+    const YEAR_10000: u64 = 253_402_300_800;
+    (seconds < YEAR_10000).then(|| HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds)))
 }
 
 /// The addresses that the agent may connect to: a foreign name must not lead back to this machine, whatever its DNS
@@ -162,6 +167,14 @@ fn admissible(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_has_an_end() {
+        let text = |seconds| date(seconds).map(|date| date.to_string());
+        assert_eq!(text(0).as_deref(), Some("Thu, 01 Jan 1970 00:00:00 GMT"));
+        assert_eq!(text(253_402_300_799).as_deref(), Some("Fri, 31 Dec 9999 23:59:59 GMT"));
+        assert_eq!([253_402_300_800, u64::MAX].map(text), [None, None]);
+    }
 
     #[test]
     fn a_foreign_name_keeps_only_its_outside_addresses() {

@@ -354,11 +354,14 @@ fn issuer(certificate: &[u8]) -> Option<String> {
     value(COMMON_NAME).or_else(|| value(ORGANISATION))
 }
 
-/// The end of a certificate's validity, in seconds since 1970; none where it can't be read.
+/// The end of a certificate's validity, in seconds since 1970, and before the year 10000; none where it can't be read.
 pub(super) fn valid_until(certificate: &[u8]) -> Option<u64> {
     let (_, _, rest) = element(sequence(certificate, 3)?)?;
     let (tag, text, _) = element(rest)?;
     let text = std::str::from_utf8(text).ok()?;
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'Z') {
+        return None;
+    }
     // RFC 5280 4.1.2.5: years of two digits are 1950 to 2049.
     let (year, rest): (u64, _) = match tag {
         0x17 => {
@@ -368,9 +371,13 @@ pub(super) fn valid_until(certificate: &[u8]) -> Option<u64> {
         }
         _ => text.split_at_checked(4).and_then(|(year, rest)| Some((year.parse().ok()?, rest)))?,
     };
-    let two = |at: usize| rest.get(at..at + 2)?.parse::<u64>().ok();
-    let (month, day, seconds) = (two(0)?, two(2)?, two(4)? * 3600 + two(6)? * 60 + two(8)?);
-    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) {
+    let two = |at: usize, most: u64| {
+        let number: u64 = rest.get(at..at + 2)?.parse().ok()?;
+        (number <= most).then_some(number)
+    };
+    let (month, day) = (two(0, 12)?, two(2, 31)?);
+    let seconds = two(4, 23)? * 3600 + two(6, 59)? * 60 + two(8, 59)?;
+    if !(1970..10_000).contains(&year) || month == 0 || day == 0 {
         return None;
     }
     // Years that begin in March have their odd day at the end.

@@ -10,6 +10,7 @@ use super::failure;
 use super::server::*;
 use crate::base::AtomicU64;
 use crate::transport::Auth;
+use crate::transport::tls::valid_until;
 use crate::transport::{
     Binding, Client, ClientSettings, Failure, Refused, Remedy, Request, TlsSettingsError, TransportError,
     pem_valid_until,
@@ -22,6 +23,8 @@ fn how_long_a_certificate_is_valid_is_read_in_both_forms_of_dates() {
         ((2031, 2, 28), 1_930_003_200),
         ((2032, 3, 1), 1_961_712_000),
         ((4096, 1, 1), 67_090_118_400),
+        // "Not well defined", RFC 5280 4.1.2.5.
+        ((9999, 12, 31), 253_402_214_400),
     ] {
         let mut certificate = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
         (certificate.not_before, certificate.not_after) =
@@ -31,6 +34,30 @@ fn how_long_a_certificate_is_valid_is_read_in_both_forms_of_dates() {
         for cut in [0, 1, 40, 200] {
             assert_eq!(pem_valid_until(&pem.as_bytes()[..cut]), None);
         }
+    }
+}
+
+#[test]
+fn a_certificate_whose_end_is_no_date_has_none_that_is_known() {
+    let written = b"40960101000000Z";
+    let mut certificate = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    certificate.not_after = date_time_ymd(4096, 1, 1);
+    let whole = certificate.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+    let at = whole.windows(written.len()).position(|part| part == written).unwrap();
+    for (end, expected) in [
+        (b"99991231235959Z", Some(253_402_300_799)),
+        (b"99991231235960Z", None),
+        (b"99991231240000Z", None),
+        (b"99999999999999Z", None),
+        (b"40961301000000Z", None),
+        (b"40960100000000Z", None),
+        (b"19691231235959Z", None),
+        (b"00000101000000Z", None),
+        (b"+9990101000000Z", None),
+    ] {
+        let mut der = whole.clone();
+        der[at..at + end.len()].copy_from_slice(end);
+        assert_eq!(valid_until(&der), expected, "{}", String::from_utf8_lossy(end));
     }
 }
 
