@@ -34,6 +34,7 @@ mod status;
 mod systemd;
 mod taken_up;
 mod triggers;
+mod unpacking;
 mod untold;
 
 pub use checking::{Checked, check};

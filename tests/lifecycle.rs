@@ -227,6 +227,67 @@ async fn what_is_not_installed_or_disabled_is_not_served() {
     agent.stop().await;
 }
 
+/// dpkg makes the folder, unpacks each file beside its name, and gives all of them their names when the whole package is
+/// unpacked; on slow flash that takes its time.
+#[tokio::test]
+async fn an_object_that_dpkg_unpacks_is_served_when_it_is_whole_and_nothing_is_said_before() {
+    let bench = Bench::new().await;
+    let mut agent = bench.start().await;
+    let (objects, others) = (bench.gateway.path("mo"), bench.gateway.path("root"));
+    let object = objects.join("radio");
+    let rest = async || tokio::time::sleep(Duration::from_millis(2500)).await;
+    let put = |file: &str, content: &str| {
+        // Its own temporary names are not dpkg's.
+        files::put(&others.join("new"), content, files::PLAIN).unwrap();
+        std::fs::rename(others.join("new"), object.join(format!("{file}.dpkg-new"))).unwrap();
+    };
+    let name = |file: &str| {
+        std::fs::rename(object.join(format!("{file}.dpkg-new")), object.join(file)).unwrap();
+    };
+    let mapping = |data: &str| {
+        format!(
+            "moid = \"urn:x-test:mo:radio:1.0\"\nroot = \"R\"\ninstances = [{{ miid = \"1\", data = \"{data}\" }}]\n\n[node.A]\n"
+        )
+    };
+    std::fs::create_dir(objects.join("radio.dpkg-new")).unwrap();
+    rest().await;
+    std::fs::rename(objects.join("radio.dpkg-new"), &object).unwrap();
+    rest().await;
+    put("radio.toml", &mapping("first.json"));
+    rest().await;
+    put("first.json", "{\"A\": \"a\"}");
+    name("radio.toml");
+    rest().await;
+    let wrong =
+        |log: &str| log.lines().any(|line| line.starts_with("error") || line.contains("stays as it was"));
+    assert!(!wrong(&agent.log()) && !agent.log().contains("new radio"), "{}", agent.log());
+    name("first.json");
+    agent.logged("of the object", |line| line.contains("management objects: new radio")).await;
+
+    // An upgrade: the files before have another name as well until those after have theirs.
+    for file in ["radio.toml", "first.json"] {
+        std::fs::hard_link(object.join(file), object.join(format!("{file}.dpkg-tmp"))).unwrap();
+    }
+    put("radio.toml", &mapping("second.json").replace("[node.A]", "[node.A]\n[node.B]"));
+    put("second.json", "{\"A\": \"a\"}");
+    name("radio.toml");
+    rest().await;
+    assert!(!wrong(&agent.log()) && !agent.log().contains("removed radio"), "{}", agent.log());
+    name("second.json");
+    for file in ["first.json", "radio.toml.dpkg-tmp", "first.json.dpkg-tmp"] {
+        std::fs::remove_file(object.join(file)).unwrap();
+    }
+    agent.logged("of the upgrade", |line| line.contains("management objects: changed radio")).await;
+    assert!(!wrong(&agent.log()), "{}", agent.log());
+
+    // What is no more than wrong is said.
+    files::put(&object.join("radio.toml"), "moid = 1\n", files::PLAIN).unwrap();
+    agent
+        .logged("of what is wrong", |line| line.contains("radio: the management object stays as it was"))
+        .await;
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn a_broken_account_is_skipped_and_the_others_work() {
     let bench = Bench::new().await;

@@ -10,6 +10,7 @@ use super::error::BackendError;
 use super::file;
 use super::run::{self, Exit};
 use crate::base::Order as _;
+use crate::base::package_names;
 use crate::base::said::SaidOf;
 
 /// The most programs that are asked.
@@ -72,11 +73,10 @@ fn files(folder: &Path) -> io::Result<Option<Vec<PathBuf>>> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let is_left = name.starts_with('.')
-            || name.starts_with("README")
-            || name.ends_with('~')
-            || name.contains(".dpkg-");
+        let name = path.file_name().unwrap_or_default();
+        let shown = name.to_string_lossy();
+        let is_left =
+            shown.starts_with('.') || shown.starts_with("README") || package_names::is_beside_another(name);
         if !is_left && fs::metadata(&path).is_ok_and(|found| found.is_file()) {
             files.push(path);
         }

@@ -6,6 +6,7 @@ pub(crate) mod heap;
 pub(crate) mod heartbeat;
 pub(crate) mod journal;
 pub mod lane;
+pub(crate) mod package_names;
 pub(crate) mod regular;
 pub(crate) mod said;
 pub(crate) mod stopping;

@@ -18,8 +18,8 @@ use super::removal_evidence;
 use crate::agent_state::Folder;
 use crate::base;
 use crate::base::OneByOne as _;
-use crate::base::OrderedMap;
 use crate::base::lane::{CONFIGURATION, PathAccess, Stuck};
+use crate::base::{OrderedMap, OrderedSet};
 use crate::config::{self, Account, Environment, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::Problems;
@@ -63,6 +63,8 @@ pub(super) struct FolderContent<T> {
     pub(super) problems: Problems,
     /// The account files, or folders of objects, that did not answer, and why.
     pub(super) silent: OrderedMap<PathBuf, Stuck>,
+    /// The folders of objects with problems to which more is to come: a package is being unpacked, say.
+    pub(super) unpacked: OrderedSet<PathBuf>,
     /// The folders, as they were found.
     folders: Vec<Folder>,
     /// The objects that need something of the machine, and whether that was there.
@@ -205,7 +207,8 @@ async fn accounts(
     });
     let all = all.collect();
     let all = config::accounts::combine(all, &mut problems);
-    Ok(FolderContent { all, problems, silent, folders, needing: Vec::new() })
+    let (unpacked, needing) = (OrderedSet::new(), Vec::new());
+    Ok(FolderContent { all, problems, silent, unpacked, folders, needing })
 }
 
 /// An object that has been read, to be checked against the machine.
@@ -241,7 +244,11 @@ async fn objects(
         works.push((place.folder.clone(), move || {
             let places = name.folders();
             let one = places.last().map(|place| {
+                // Before and after: what is whole when it is read may have been begun only then.
+                let mut is_unpacked = mo::load::is_being_unpacked(&place.folder);
                 let mut one = mo::load::One::read(&place.folder, settings.ddf_base.as_deref());
+                is_unpacked |= mo::load::is_being_unpacked(&place.folder);
+                is_unpacked &= !one.problems.is_empty();
                 let needing = one.object.clone().filter(|object| !object.needs.is_empty());
                 let uninstalled = one.take_uninstalled(&settings.paths.sysroot);
                 let needing = needing.map(|object| (object, uninstalled.is_none()));
@@ -255,7 +262,7 @@ async fn objects(
                 }
                 let _ = knows.set((place.clone(), one.object.clone()));
                 let found = one.object.as_ref().map(|object| against_machine(object, &settings));
-                (place.clone(), one, found.unwrap_or_default(), needing)
+                (place.clone(), one, found.unwrap_or_default(), (needing, is_unpacked))
             });
             (places, one)
         }));
@@ -264,12 +271,16 @@ async fn objects(
     let read = each(works, begun, patience).await;
     let mut silent = OrderedMap::new();
     let (mut all, mut unfit, mut needing) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unpacked = OrderedSet::new();
     for ((place, known), read) in last.into_iter().zip(read) {
         match read {
             Ok((places, one)) => {
                 places.iter().for_each(&mut holds);
-                let Some((place, one, found, needs)) = one else { continue };
+                let Some((place, one, found, (needs, is_unpacked))) = one else { continue };
                 needing.extend(needs);
+                if is_unpacked {
+                    unpacked.insert(place.folder.clone());
+                }
                 if !found.is_empty() {
                     unfit.push((place.folder.clone(), found));
                 }
@@ -293,7 +304,7 @@ async fn objects(
         }
         !silent.contains_key(&object.folder)
     });
-    Ok(FolderContent { all, problems, silent, folders, needing })
+    Ok(FolderContent { all, problems, silent, unpacked, folders, needing })
 }
 
 /// Whether what objects need has come or gone meanwhile: before it was watched, nobody told.

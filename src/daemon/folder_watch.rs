@@ -11,13 +11,19 @@ use crate::base::waking;
 use crate::config::Paths;
 use crate::watches::FileWatches;
 
-/// How long after the first change was seen it is acted upon: files come in several steps.
-const DEBOUNCE: Duration = Duration::from_secs(1);
+/// How long it must have been quiet before a change is acted upon: files come in several steps.
+const REST: Duration = Duration::from_secs(1);
+/// How long after the first change it is acted upon at the latest: a file that is written all the time must not put it
+/// off for ever.
+const LATEST: Duration = Duration::from_secs(10);
 
 /// The watch of the folders of accounts and management objects.
 pub(super) struct FolderWatch {
     watched: WatchedFolders,
-    due: Option<Instant>,
+    /// The first change that was not acted upon yet, and when it is to be.
+    changes: Option<(Instant, Instant)>,
+    /// The time when the folders are to be read again in any case.
+    again: Option<Instant>,
 }
 
 /// The folders that are watched. They are watched first and read then: what changes in between is told.
@@ -43,8 +49,8 @@ impl FolderWatch {
     /// Makes a watch of nothing yet.
     pub(super) fn new() -> Self {
         let watches = FileWatches::new();
-        let watches = watches.inspect_err(|error| log::warn!("the folders of accounts and management objects are not watched ({error}): after a change, `systemctl reload omadmd` is needed"));
-        Self { watched: WatchedFolders(watches.ok().map(Arc::new)), due: None }
+        let watches = watches.inspect_err(|error| log::warn!("the folders of accounts and management objects are not watched ({error}): after a change, the agent is to be reloaded"));
+        Self { watched: WatchedFolders(watches.ok().map(Arc::new)), changes: None, again: None }
     }
 
     /// The folders that are watched, for whoever reads them.
@@ -54,16 +60,17 @@ impl FolderWatch {
 
     /// Has the folders read again at `at`, as changes may have gone unnoticed.
     pub(super) fn look_again(&mut self, at: Instant) {
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        self.again = Some(self.again.map_or(at, |due| due.min(at)));
     }
 
     /// Waits for a change, which then is due after a while.
     pub(super) async fn changed(&mut self) {
         match &self.watched.0 {
-            // From the first on: a file that is written all the time must not put it off for ever.
             Some(watches) => {
                 watches.changed().await;
-                self.due.get_or_insert_with(|| waking::now() + DEBOUNCE);
+                let now = waking::now();
+                let first = self.changes.map_or(now, |(first, _)| first);
+                self.changes = Some((first, (now + REST).min(first + LATEST)));
             }
             None => std::future::pending().await,
         }
@@ -71,12 +78,16 @@ impl FolderWatch {
 
     /// The time when the changes seen so far should be acted upon.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.due
+        [self.changes.map(|(_, due)| due), self.again].into_iter().flatten().min()
     }
 
     /// Whether changes are to be acted upon now; then they count as done.
     pub(super) fn take_due(&mut self, now: Instant) -> bool {
-        self.due.take_if(|due| *due <= now).is_some()
+        let is_due = self.due().is_some_and(|due| due <= now);
+        if is_due {
+            (self.changes, self.again) = (None, None);
+        }
+        is_due
     }
 }
 
@@ -114,7 +125,31 @@ mod tests {
         std::fs::write(&file, "y").unwrap();
         assert!(told(&mut watcher).await);
         let due = watcher.due().unwrap();
-        assert!(!watcher.take_due(due - DEBOUNCE) && watcher.take_due(due) && watcher.due().is_none());
+        assert!(!watcher.take_due(due - REST) && watcher.take_due(due) && watcher.due().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_steps_is_waited_for_and_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let mo = vec![folder.path().to_path_buf()];
+        let paths = Paths { accounts: Vec::new(), mo, ..Settings::default().paths };
+        let mut watcher = FolderWatch::new();
+        watcher.watched().follow(&paths).await;
+        let mut dues = Vec::new();
+        for content in ["x", "y"] {
+            std::fs::write(folder.path().join("file"), content).unwrap();
+            assert!(told(&mut watcher).await);
+            dues.push(watcher.due().unwrap());
+        }
+        assert!(dues[1] > dues[0], "each step puts it off");
+        let (first, _) = watcher.changes.unwrap();
+        watcher.changes = Some((first - LATEST, dues[1]));
+        std::fs::write(folder.path().join("file"), "z").unwrap();
+        assert!(told(&mut watcher).await);
+        assert!(watcher.due().unwrap() <= first, "though not for ever");
+        let soon = first - LATEST * 2;
+        watcher.look_again(soon);
+        assert!(watcher.take_due(soon) && watcher.due().is_none(), "one reading is for all");
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::folder_reading::{FolderContent, Patience, Read};
 use super::folder_watch::{FolderWatch, WatchedFolders};
+use super::unpacking::Unpacking;
 use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
 use crate::backend::{Bus, Helper, Machine};
 use crate::base;
@@ -109,6 +110,8 @@ pub(super) struct Loader {
     silent: Mutex<OrderedSet<PathBuf>>,
     /// Whether the settings' files were sound when they were last read.
     has_sound_settings: AtomicBool,
+    /// The objects that are being unpacked.
+    unpacking: Mutex<Unpacking>,
     /// Whether it was logged that not every change of the folders is told.
     unwatched: Said,
     /// The latest message bus, whose connection is kept while its address stays.
@@ -126,6 +129,7 @@ impl Loader {
             started: Instant::now(),
             crash_guard: Arc::default(),
             silent: Mutex::default(),
+            unpacking: Mutex::default(),
             has_sound_settings: AtomicBool::new(true),
             unwatched: Said::default(),
             bus: Mutex::default(),
@@ -185,15 +189,19 @@ impl Loader {
         };
         let objects = read.objects.map_or_else(
             |_| (Vec::new(), false),
-            |found| {
+            |mut found| {
+                let is_unpacked = !loader.take_unpacked(&mut found).is_empty();
                 say(&found.problems);
                 for folder in not_served(&found.problems, &[]) {
                     log::error!("{}: the management object is not served", folder.display());
                 }
-                let is_all = found.problems.is_empty() && found.silent.is_empty();
+                let is_all = found.problems.is_empty() && found.silent.is_empty() && !is_unpacked;
                 (found.all, is_all)
             },
         );
+        if let Some(at) = loader.unpacked_until() {
+            watcher.look_again(at);
+        }
         let agent_state =
             loader.agent_state(read.settings, (files, folders), objects, opened.store, &[]).await;
         Ok((loader, Arc::new(agent_state), watcher))
@@ -252,12 +260,14 @@ impl Loader {
             Err(_) => Files { accounts: files_of(before), any: before.is_owned, sound: false },
         };
         let objects = match read.objects {
-            Ok(FolderContent { all: mut objects, problems, silent, .. }) => {
-                let is_all = problems.is_empty() && silent.is_empty();
+            Ok(mut found) => {
+                let unpacked = self.take_unpacked(&mut found);
+                let FolderContent { all: mut objects, problems, silent, .. } = found;
+                let is_all = problems.is_empty() && silent.is_empty() && unpacked.is_empty();
                 say(&problems);
                 for object in before.tree.objects() {
-                    let is_silent = silent.contains_key(&object.folder);
-                    if is_silent && objects.iter().all(|loaded| loaded.moid != object.moid) {
+                    let is_kept = silent.contains_key(&object.folder) || unpacked.contains(&object.folder);
+                    if is_kept && objects.iter().all(|loaded| loaded.moid != object.moid) {
                         objects.push(Arc::clone(object));
                     }
                 }
@@ -286,6 +296,17 @@ impl Loader {
         };
         self.agent_state(read.settings, (files, folders), objects, Arc::clone(&before.store), &before.peers)
             .await
+    }
+
+    /// Takes away the problems of objects that are being unpacked, and have not been for long; returns their folders.
+    fn take_unpacked(&self, found: &mut FolderContent<Arc<ManagementObject>>) -> OrderedSet<PathBuf> {
+        let mut unpacking = self.unpacking.lock().unwrap_or_else(PoisonError::into_inner);
+        unpacking.take(&found.unpacked, &mut found.problems, waking::now())
+    }
+
+    /// The time when objects that are being unpacked are to be read again, if not before.
+    pub(super) fn unpacked_until(&self) -> Option<Instant> {
+        self.unpacking.lock().unwrap_or_else(PoisonError::into_inner).until(waking::now())
     }
 
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {
@@ -445,7 +466,7 @@ impl Loader {
         } else if self.unwatched.first() {
             log::warn!(
                 "the folders of accounts and management objects: not every change is told by their file system: \
-                 after one, `systemctl reload omadmd` is needed"
+                 after one, the agent is to be reloaded"
             );
         }
     }

@@ -31,6 +31,9 @@ impl Daemon {
                     self.config_files.look_again(waking::now() + LOOK_AGAIN);
                 }
                 let agent_state = self.config_files.loader.renew(read, &self.agent_state).await;
+                if let Some(at) = self.config_files.loader.unpacked_until() {
+                    self.config_files.look_again(at);
+                }
                 if scope == Scope::Everything {
                     self.bootstrapping.afresh();
                 }

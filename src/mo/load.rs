@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::base::Order as _;
 use crate::base::OrderedMap;
 use crate::base::lane;
+use crate::base::package_names;
 use crate::ddf::Ddf;
 use crate::spanned::Problems;
 use crate::uri::Moid;
@@ -168,6 +169,14 @@ pub fn combine(mut all: Vec<(ObjectFolder, One)>, problems: &mut Problems) -> Ve
     objects
 }
 
+/// Whether more is to come into an object's folder than is there: a package manager is at work in it, or it is empty. It
+/// may block.
+#[must_use]
+pub fn is_being_unpacked(folder: &Path) -> bool {
+    let Ok(names) = ByPath(folder).names() else { return false };
+    names.is_empty() || names.iter().any(|name| package_names::is_for_the_time_being(name))
+}
+
 /// Loads the management object in one folder; nothing if it has a problem.
 pub fn load_one(folder: &Path, problems: &mut Problems) -> Option<ManagementObject> {
     let mut own = Problems::default();
@@ -212,7 +221,8 @@ pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
             let name = entry.file_name().to_string_lossy().into_owned();
             // Where a symbolic link leads is not looked at yet.
             let may_be = entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
-            if !name.starts_with('.') && may_be {
+            let is_new = package_names::is_for_the_time_being(&entry.file_name());
+            if !name.starts_with('.') && !is_new && may_be {
                 by_name.entry(name).or_default().push(ObjectFolder { within, folder: entry.path() });
             }
         }

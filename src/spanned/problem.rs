@@ -59,6 +59,11 @@ impl Problems {
         }
     }
 
+    /// Keeps those problems that are to be kept.
+    pub fn retain(&mut self, keep: impl FnMut(&Problem) -> bool) {
+        self.0.retain(keep);
+    }
+
     /// Sorts the problems by their files and lines, for one who repairs them one after the other.
     pub fn sort(&mut self) {
         self.0.order_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
