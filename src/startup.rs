@@ -81,7 +81,7 @@ fn serve(arguments: &Omadmd) -> ExitCode {
     let kept_small = heap::keep_small();
     // Nothing the agent makes is for others' eyes.
     umask(Mode::from_bits_truncate(0o077));
-    journal::install(journal::identifier(), journal::level_asked_for());
+    journal::install(c"omadmd", journal::level_asked_for());
     if let Err(error) = kept_small {
         log::warn!(
             "the agent can't start itself anew with a small heap ({error}): it keeps the memory that large work takes"

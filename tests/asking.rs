@@ -6,7 +6,7 @@ use omadm_agent::lab::files;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::support::local::Agent;
+use crate::support::local::{Agent, status_of};
 use crate::support::{BENCH, Bench, DEVINFO, SERVER_ID, Setup};
 
 async fn ctl_at(bus: &str, arguments: &[&str]) -> Output {
@@ -168,7 +168,7 @@ async fn without_an_agent_or_a_bus_it_says_what_to_do() {
         String::from_utf8(output.stderr).unwrap()
     };
     let told = said(ctl_at(&bus.address(), &["status"]).await);
-    assert!(told.contains("systemctl status omadmd"), "{told}");
+    assert!(told.contains(&status_of("omadmd")), "{told}");
     let told = said(ctl_at("unix:path=/nowhere/bus", &["status"]).await);
-    assert!(told.contains("no message bus") && told.contains("systemctl status dbus"), "{told}");
+    assert!(told.contains("no message bus") && told.contains(&status_of("dbus")), "{told}");
 }

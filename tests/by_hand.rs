@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::bus::Daemon;
-use crate::support::local::{AGENT, Agent, PATH, put_on};
+use crate::support::local::{AGENT, Agent, PATH, put_on, status_of};
 use crate::support::tools::{put_script, written};
 use crate::support::{Bench, DEVINFO, DMACC, SECRET, SERVER_ID, Setup, appears};
 
@@ -268,6 +268,26 @@ async fn an_exec_of_the_operators_waits_for_its_window_and_vetoes_and_outlives_t
 }
 
 #[tokio::test]
+async fn where_a_program_refuses_what_the_operator_asked_for_no_server_is_said_to_be_told() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new().await;
+    put_board(&bench, "run = [\"@folder@/job\"]\nveto = true");
+    put_script(&bench, "job", "echo run >>@folder@/runs\n");
+    put_script(&bench, "exec-veto.d/10-never", "exit 3\n");
+    let mut agent = Agent::start(&bench).await;
+    let (code, out, _) = ctl(&agent, &["exec", &board("Do")]).await;
+    assert!(code == Some(0) && out.contains("202"), "{out}");
+    let asked = "the operator had asked for it, and no server is told";
+    let refused =
+        |line: &str| line.contains("refused by") && line.contains("10-never") && line.ends_with(asked);
+    agent.agent.logged("of the refusal", refused).await;
+    assert_eq!(written(&bench, "runs"), "");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn an_account_is_tested_without_a_session() {
     let bench = Bench::new().await;
     let agent = Agent::start(&bench).await;
@@ -352,7 +372,7 @@ async fn the_last_contact_is_known_after_a_restart() {
 async fn without_an_agent_or_a_bus_each_says_what_to_do() {
     let bus = Daemon::start();
     for (address, what) in
-        [(bus.address(), "systemctl status omadmd"), ("unix:path=/nowhere".to_owned(), "no message bus")]
+        [(bus.address(), status_of("omadmd")), ("unix:path=/nowhere".to_owned(), "no message bus".to_owned())]
     {
         for arguments in [
             &["tree"][..],
@@ -364,7 +384,7 @@ async fn without_an_agent_or_a_bus_each_says_what_to_do() {
             let output =
                 command.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", &address).output().await.unwrap();
             let err = String::from_utf8(output.stderr).unwrap();
-            assert!(output.status.code() == Some(1) && err.contains(what), "{arguments:?}: {err}");
+            assert!(output.status.code() == Some(1) && err.contains(&what), "{arguments:?}: {err}");
         }
     }
 }

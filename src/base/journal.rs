@@ -1,16 +1,20 @@
-//! The journal: structured fields where journald listens, plain lines on stderr elsewhere.
+//! The journal: structured fields where journald listens, lines with a severity where syslog is asked for, plain lines
+//! on stderr elsewhere.
 //!
 //! Log calls carry key-value pairs; journald gets them as fields. What an operator acts on has a
 //! `MESSAGE_ID`, explained in the catalogue (`journalctl -x`).
 
 mod queue;
+mod syslog;
 
+use std::ffi::CStr;
 use std::io::Write;
 use std::sync::Arc;
 
 use log::kv::{Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use queue::Queue;
+use syslog::Syslog;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// Message ids of the journal catalogue, `systemd/omadm.catalog`, in order. A new one takes the number after the last,
@@ -59,7 +63,16 @@ pub(crate) fn identifier() -> &'static str {
 
 /// Where log lines go, by the name that systemd has for it.
 pub(crate) fn target() -> &'static str {
-    if connected_to_journal() { "journal" } else { "console" }
+    match () {
+        () if wants_syslog() => "syslog",
+        () if connected_to_journal() => "journal",
+        () => "console",
+    }
+}
+
+/// Whether lines are to go to syslog, as systemd's own programs are told.
+fn wants_syslog() -> bool {
+    std::env::var_os("SYSTEMD_LOG_TARGET").is_some_and(|target| target == "syslog")
 }
 
 /// The lowest level that is to be said, by the environment, as systemd's own services have it.
@@ -68,13 +81,15 @@ pub(crate) fn level_asked_for() -> LevelFilter {
     if is_debug { LevelFilter::Debug } else { LevelFilter::Info }
 }
 
-/// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after
-/// them. `name` is the program's there, and `level` the lowest that is said.
-pub(crate) fn install(name: &str, level: LevelFilter) {
-    let journal = connected_to_journal().then(JournalLog::new).and_then(Result::ok);
-    let journal = journal.map(|journal| journal.with_syslog_identifier(name.to_owned()));
+/// Sends log lines to syslog where that is asked for, to journald if stderr is connected to it, else to stderr. What
+/// the process dies of is said after them. `name` is the program's there, and `level` the lowest that is said.
+pub(crate) fn install(name: &'static CStr, level: LevelFilter) {
+    let syslog = wants_syslog().then(|| Syslog::open(name)).flatten();
+    let is_journal = syslog.is_none() && connected_to_journal();
+    let journal = is_journal.then(JournalLog::new).and_then(Result::ok);
+    let journal = journal.map(|journal| journal.with_syslog_identifier(name.to_string_lossy().into_owned()));
     // Fails only where a logger is installed already: then that one is meant.
-    let _ = log::set_boxed_logger(Box::new(Lines(Arc::new(Output { journal, queue: Queue::new() }))));
+    let _ = log::set_boxed_logger(Box::new(Lines(Arc::new(Output { syslog, journal, queue: Queue::new() }))));
     log::set_max_level(level);
     let by_default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -88,7 +103,9 @@ pub(crate) fn install(name: &str, level: LevelFilter) {
 struct Lines(Arc<Output>);
 
 struct Output {
-    /// The connection to journald; none: lines go to stderr.
+    /// The way to syslog, where that is asked for.
+    syslog: Option<Syslog>,
+    /// The connection to journald; none, and no syslog either: lines go to stderr.
     journal: Option<JournalLog>,
     queue: Queue<LogLine>,
 }
@@ -129,9 +146,13 @@ impl<'kvs> VisitSource<'kvs> for Fields {
 impl Output {
     fn write(&self, line: &LogLine) {
         let Some(journal) = &self.journal else {
+            let message = one_line(&line.message);
+            if self.syslog.as_ref().is_some_and(|syslog| syslog.write(line.level, &message)) {
+                return;
+            }
             let level = line.level.as_str().to_ascii_lowercase();
             // In one piece: what stderr goes to may have other writers. Nothing can be said where it is gone.
-            let _ = std::io::stderr().write_all(format!("{level}: {}\n", one_line(&line.message)).as_bytes());
+            let _ = std::io::stderr().write_all(format!("{level}: {message}\n").as_bytes());
             return;
         };
         let (module, file, number) = line.place;

@@ -16,16 +16,17 @@ pub struct WallTime {
 pub struct Zone(TimeZone);
 
 impl Zone {
-    /// The time zone that a POSIX `TZ` string describes.
-    #[cfg(test)]
-    pub(crate) fn posix(text: &str) -> Self {
-        Self(TimeZone::from_posix_tz(text).unwrap())
-    }
-
     /// Reads the time zone from the content of `/etc/localtime` (RFC 9636); UTC where that is none.
     #[must_use]
     pub fn of(localtime: &[u8]) -> Self {
         Self(TimeZone::from_tz_data(localtime).unwrap_or_else(|_| TimeZone::utc()))
+    }
+
+    /// The time zone that a rule describes, in the form of the variable `TZ` of POSIX, with the hours beyond a day that
+    /// RFC 9636 3.3.1 adds; UTC where it is none.
+    #[must_use]
+    pub fn of_rule(text: &str) -> Self {
+        Self::of(&file_of(text.trim()))
     }
 
     /// The time on the wall in this zone, so many seconds after 1970 began.
@@ -44,9 +45,37 @@ impl Zone {
     }
 }
 
+/// A time zone's file that has nothing but a rule (RFC 9636 3): two blocks, of 32 and of 64 bits, each with the one type
+/// that there has to be, and the rule as its footer.
+fn file_of(rule: &str) -> Vec<u8> {
+    let mut file = Vec::new();
+    for _ in 0..2 {
+        file.extend(b"TZif3");
+        file.extend([0; 15]);
+        // No leap seconds and no transitions; one type, UTC, and the four bytes of its name.
+        file.extend([0, 0, 0, 0, 1, 4_u32].map(u32::to_be_bytes).concat());
+        file.extend([0; 6]);
+        file.extend(b"UTC\0");
+    }
+    file.extend([b"\n".as_slice(), rule.as_bytes(), b"\n"].concat());
+    file
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_may_have_hours_beyond_a_day_and_what_is_none_is_utc() {
+        // 2026-03-27, the Friday after March's fourth Thursday, 00:30 and 02:30 in Israel: two o'clock is three.
+        let israel = Zone::of_rule("IST-2IDT,M3.4.4/26,M10.5.0\n");
+        assert_eq!(israel.at(1_774_564_200), WallTime { weekday: 4, minute: 30 });
+        assert_eq!(israel.at(1_774_571_400), WallTime { weekday: 4, minute: 210 });
+        assert_eq!(Zone::of_rule("<+0530>-5:30").at(0), WallTime { weekday: 3, minute: 330 });
+        for none in ["", "UTC", "GMT0", "nonsense", "CET-1\nCEST"] {
+            assert_eq!(Zone::of_rule(none).at(0), WallTime { weekday: 3, minute: 0 }, "{none:?}");
+        }
+    }
 
     #[test]
     fn the_weekday_and_the_minute() {
@@ -55,7 +84,7 @@ mod tests {
         assert_eq!(utc.at(-60), WallTime { weekday: 2, minute: 24 * 60 - 1 });
         // 2026-11-30T02:03:04Z
         assert_eq!(utc.at(1_796_004_184), WallTime { weekday: 0, minute: 123 });
-        let berlin = Zone::posix("CET-1CEST,M3.5.0,M10.5.0/3");
+        let berlin = Zone::of_rule("CET-1CEST,M3.5.0,M10.5.0/3");
         assert_eq!(berlin.at(1_796_004_184), WallTime { weekday: 0, minute: 183 });
         // 2026-06-28T22:30:00Z: summer, and the next day already
         assert_eq!(berlin.at(1_782_685_800), WallTime { weekday: 0, minute: 30 });

@@ -9,6 +9,7 @@ use zbus::message::Type;
 use zbus::wire::Structure;
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
+use super::services::Services;
 use crate::backend::bus::{self, to_json};
 use crate::service::{AGENT, NAME, PATH, Values};
 
@@ -23,10 +24,16 @@ const CHANGING: Duration = Duration::from_secs(600);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     /// There is no bus.
-    #[error("there is no message bus to ask the agent by ({0}): `systemctl status dbus`")]
+    #[error(
+        "there is no message bus to ask the agent by ({0}): `{look}`",
+        look = Services::here().status_of("dbus")
+    )]
     NoBus(String),
     /// Nobody has the agent's name.
-    #[error("the agent does not run, or is not on the message bus: `systemctl status omadmd`")]
+    #[error(
+        "the agent does not run, or is not on the message bus: `{look}`",
+        look = Services::here().status_of("omadmd")
+    )]
     NoAgent,
     /// The bus lets the caller ask for nothing.
     #[error(
@@ -34,7 +41,7 @@ pub(super) enum AskError {
     )]
     Denied(&'static str),
     /// The agent does not answer.
-    #[error("the agent does not answer: `journalctl -u omadmd`")]
+    #[error("the agent does not answer: `{look}`", look = Services::here().log())]
     Late,
     /// The agent refuses, with this error.
     #[error("{why}")]

@@ -24,6 +24,7 @@ mod mo;
 mod notify;
 mod reading;
 mod report;
+mod services;
 mod session;
 mod status;
 mod table;

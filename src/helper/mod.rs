@@ -102,5 +102,5 @@ fn ended(result: std::io::Result<()>) -> ExitCode {
 
 /// Has what is said go to the journal.
 fn speak() {
-    journal::install(NAME, log::LevelFilter::Info);
+    journal::install(c"omadm-exec", log::LevelFilter::Info);
 }

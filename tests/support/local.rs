@@ -50,6 +50,14 @@ pub(crate) fn put_on(bench: &Bench, bus: &Daemon) {
     files::put(&file, format!("{text}\n{}", bus.config()), files::PLAIN).unwrap();
 }
 
+/// What `omadmctl` says to look at a service by, on the machine that tests run on.
+pub(crate) fn status_of(service: &str) -> String {
+    match std::path::Path::new("/run/systemd/system").is_dir() {
+        true => format!("systemctl status {service}"),
+        false => format!("/etc/init.d/{service} status"),
+    }
+}
+
 impl Agent {
     /// Starts it.
     pub(crate) async fn start(bench: &Bench) -> Self {
