@@ -71,9 +71,12 @@ impl Pending {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).custom_flags(flags).mode(0o600);
         let mut file = options.open(&temporary)?;
-        file.write_all(&json)?;
-        give(&file, self.group)?;
-        fs::rename(temporary, &self.path)
+        let left = file
+            .write_all(&json)
+            .and_then(|()| give(&file, self.group))
+            .and_then(|()| fs::rename(&temporary, &self.path));
+        // On a full disk it would take the room of others.
+        left.inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
 }
 

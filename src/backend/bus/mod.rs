@@ -49,6 +49,8 @@ const READING: Duration = Duration::from_secs(10);
 const SETTING: Duration = Duration::from_secs(25);
 /// How long a service that did not answer is not asked again.
 const MUTE: Duration = Duration::from_secs(5);
+/// The most turns that are remembered of whom nobody asks just now.
+const MOST_TURNS: usize = 256;
 
 /// A message bus and the services on it.
 #[derive(Debug)]
@@ -201,6 +203,13 @@ impl Bus {
 
     fn turn(&self, name: String) -> Arc<Turn> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() >= MOST_TURNS {
+            // Names may be a server's. Who waits, or is known to be mute, stays.
+            let now = Instant::now();
+            turns.retain(|_, turn| {
+                Arc::strong_count(turn) > 1 || turn.mute_until().is_some_and(|until| now < until)
+            });
+        }
         Arc::clone(turns.entry(name).or_default())
     }
 
