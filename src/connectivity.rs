@@ -1,5 +1,5 @@
-//! What the machine's services say of its links, and of whose SIM it has: ModemManager and NetworkManager, as far as they
-//! run. Nobody is started for it, and nothing is remembered: whoever wants to know asks, and waits for signals in
+//! What the machine's services say of its links, and of whose SIM it has: ModemManager and NetworkManager, as far as
+//! they run. Nobody is started for it, and nothing is remembered: whoever wants to know asks, and waits for signals in
 //! between.
 //!
 //! systemd-networkd is not asked: it knows no more of a link's type than the kernel says, and nothing of what it costs.

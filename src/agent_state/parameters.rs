@@ -33,7 +33,8 @@ impl Parameters {
         Self { dev_id, ..Self::default() }
     }
 
-    /// Reads the values of this moment: DevID from the tree, the rest from what `[subscriber]` names, else from the modem.
+    /// Reads the values of this moment: DevID from the tree, the rest from what `[subscriber]` names, else from the
+    /// modem.
     ///
     /// # Errors
     /// The device can't tell its DevID now.

@@ -74,7 +74,8 @@ impl Known {
         self.places.insert(client_uri.clone(), Kept { state: AlarmState::of(record, at), element });
     }
 
-    /// Notes what a look did not find out about: time in which nobody knows does not count as time that something holds.
+    /// Notes what a look did not find out about: time in which nobody knows does not count as time that something
+    /// holds.
     pub(super) fn pause_unseen(&mut self, outcome: &LookOutcome, now: Instant) {
         if outcome.is_whole {
             return;

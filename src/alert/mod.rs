@@ -1,9 +1,10 @@
 //! Generic Alerts (TS 5.3): raised, kept in the store, and sent until a server has taken them.
 //!
 //! An alert waits for a [`Destination`]. A session takes what waits for its destination along, 32 at a time, and an
-//! alert leaves the store when a package that carried it was answered, as the server's `Results` say ([`OutgoingAlerts`]).
-//! Between that answer and the transaction that removes it a power cut may come: then the server hears of it twice.
-//! Less than once it never does, unless so much waits that the least important has to go ([`Keeping`]).
+//! alert leaves the store when a package that carried it was answered, as the server's `Results` say
+//! ([`OutgoingAlerts`]). Between that answer and the transaction that removes it a power cut may come: then the server
+//! hears of it twice. Less than once it never does, unless so much waits that the least important has to go
+//! ([`Keeping`]).
 
 mod ended;
 mod mark;

@@ -66,8 +66,8 @@ pub(super) async fn ask(
     helper.ask(&request, context.request.client_uri, limit).await
 }
 
-/// Asks for the values of many leaves of the context's object over one connection, and has `seen` keep what is answered.
-/// What is not, is asked for by itself later.
+/// Asks for the values of many leaves of the context's object over one connection, and has `seen` keep what is
+/// answered. What is not, is asked for by itself later.
 pub async fn ask_ahead(ops: Vec<HelperOp>, seen: &Seen, context: &Context<'_>) {
     let (Some(helper), Ok(request)) = (&context.machine.helper, request(Helper::name(), ops, context)) else {
         return;

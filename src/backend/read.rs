@@ -65,8 +65,8 @@ pub async fn read(
     }
 }
 
-/// The operation by which the helper is asked first for a node's value, where that is soon answered; none where it is not
-/// asked first, or runs a program for it.
+/// The operation by which the helper is asked first for a node's value, where that is soon answered; none where it is
+/// not asked first, or runs a program for it.
 #[must_use]
 pub fn first_asked(mapping: &NodeMapping, context: &Context<'_>) -> Option<HelperOp> {
     context.machine.helper.as_ref()?;

@@ -2,8 +2,9 @@
 //!
 //! The environment is cleared. A program gets `PATH`, `OMADM_SERVER_ID`, `OMADM_CLIENT_URI`, `OMADM_MOID` and
 //! `OMADM_MIID`, one that goes on after a reboot `OMADM_RESUMED=1`, where files are not below `/` the folder that they
-//! are below as `OMADM_SYSROOT`, the folder `/`, and on stdin nothing, or the leaves that `input` lists as one JSON object. What it writes to stderr goes to the journal, as does stdout where that isn't
-//! a value. One whose mapping has `output` may report on file descriptor 3.
+//! are below as `OMADM_SYSROOT`, the folder `/`, and on stdin nothing, or the leaves that `input` lists as one JSON
+//! object. What it writes to stderr goes to the journal, as does stdout where that isn't a value. One whose mapping has
+//! `output` may report on file descriptor 3.
 //!
 //! The agent runs programs as itself: `user` is for the privileged helper, except that `root` is refused where the
 //! agent isn't root. The helper has them begin in its own second stage, which becomes the user first. When a program
@@ -33,6 +34,7 @@ use super::error::BackendError;
 use super::reports::{self, Reports};
 use crate::base;
 use crate::base::heartbeat;
+use crate::base::is_unseen;
 use crate::base::lane::FILES;
 use crate::mo::fill::fill_argv;
 use crate::mo::given::Given;
@@ -510,7 +512,7 @@ impl Journal {
         *count += 1;
         if *count <= MAX_LINES {
             // A terminal that shows the journal must not obey a script's output.
-            let plain = text.replace(|c: char| c.is_control() && c != '\t', "\u{FFFD}");
+            let plain = text.replace(|c| is_unseen(c) && c != '\t', "\u{FFFD}");
             log::info!(OMADM_CLIENT_URI = self.client_uri.as_str(); "{}: {plain}", self.label);
         }
     }

@@ -138,8 +138,8 @@ impl CrashGuard {
         guard
     }
 
-    /// Does risky work, unless the agent has died of it twice and it is left alone yet. What it has outlived once since its start is not
-    /// written down again: some is done every minute, and flash is not to see that.
+    /// Does risky work, unless the agent has died of it twice and it is left alone yet. What it has outlived once since
+    /// its start is not written down again: some is done every minute, and flash is not to see that.
     ///
     /// # Errors
     /// [`Fatal`]: nothing was done.

@@ -17,6 +17,8 @@ use queue::Queue;
 use syslog::Syslog;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
+use super::is_unseen;
+
 /// Message ids of the journal catalogue, `systemd/omadm.catalog`, in order. A new one takes the number after the last,
 /// which is …7f35 next; one that is no longer said is not given to another message.
 pub(crate) mod id {
@@ -200,12 +202,12 @@ impl Log for Lines {
     }
 }
 
-/// A message with its control characters escaped: text from outside must not look like a line of ours.
+/// A message with its unseen characters escaped: text from outside must not look like a line of ours.
 fn one_line(message: &str) -> String {
     message
         .chars()
         .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
+            let escaped = is_unseen(c).then(|| c.escape_default());
             let plain = escaped.is_none().then_some(c);
             escaped.into_iter().flatten().chain(plain)
         })

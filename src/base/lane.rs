@@ -41,7 +41,8 @@ pub static FILES: PathLane = PathLane::new("files", 96, Duration::from_secs(10))
 pub static NAMES: Lane = Lane::new("names", 16, Duration::from_secs(30));
 /// The lane for the agent's own configuration: what takes long there is the processor's work as well.
 pub static CONFIGURATION: PathLane = PathLane::new("configuration", 96, Duration::from_secs(30));
-/// The lane for reading large documents, and much of the store at a time: what takes long there is the processor's work.
+/// The lane for reading large documents, and much of the store at a time: what takes long there is the processor's
+/// work.
 pub static DOCUMENTS: Lane = Lane::new("documents", 2, Duration::from_secs(60));
 
 /// How long a thread without work is kept, and its stack with it.

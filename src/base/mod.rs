@@ -25,6 +25,7 @@ mod progress;
 mod random;
 mod secret;
 mod spawn;
+mod unseen;
 
 pub use atomic::AtomicU64;
 pub(crate) use backoff::{Backoff, Failures, backoff};
@@ -37,3 +38,4 @@ pub use random::Random;
 pub use secret::Secret;
 pub(crate) use spawn::{spawn, spawn_in};
 pub(crate) use stopping::{stopped, unless_stopped};
+pub(crate) use unseen::is_unseen;

@@ -62,8 +62,8 @@ impl NetlinkWatch {
         Ok(Self(UnixDatagram::from_std(socket.into())?))
     }
 
-    /// Returns when a link, an address or a route has changed. What it was is not read: the caller looks at the interfaces
-    /// again.
+    /// Returns when a link, an address or a route has changed. What it was is not read: the caller looks at the
+    /// interfaces again.
     ///
     /// # Errors
     /// The socket is gone.

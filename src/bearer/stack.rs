@@ -103,8 +103,8 @@ fn lower(folder: &Path) -> Vec<String> {
     found
 }
 
-/// The interface that carries a tunnel: the one that it is tied to, else the one that leads to its other end. Where that
-/// is not to be had, the best way out that is not the tunnel itself.
+/// The interface that carries a tunnel: the one that it is tied to, else the one that leads to its other end. Where
+/// that is not to be had, the best way out that is not the tunnel itself.
 fn carrier(folder: &Path, name: &str, kernel: &dyn Kernel) -> Option<String> {
     let [own, tied] = ["ifindex", "iflink"].map(|file| number(folder, file));
     let tied = tied.filter(|index| *index != 0 && Some(*index) != own).and_then(|index| kernel.name(index));

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::findings::Findings;
 use super::terminal::Terminal;
+use crate::base::is_unseen;
 use crate::base::regular::{self, ReadError};
 use crate::ddf::{self, Ddf, DdfError, Finding};
 use crate::mo::Value;
@@ -118,7 +119,7 @@ fn heading(ddf: &Ddf) -> String {
     words.retain(|word| !word.is_empty());
     let of: Vec<_> = [&ddf.manufacturer, &ddf.model].into_iter().flatten().map(String::as_str).collect();
     let comma = if of.is_empty() { "" } else { ", " };
-    format!("{}{comma}{}", words.join(" "), of.join(" ")).replace(char::is_control, " ")
+    format!("{}{comma}{}", words.join(" "), of.join(" ")).replace(is_unseen, " ")
 }
 
 fn named(path: &Path, ddf: &Ddf) -> Json {

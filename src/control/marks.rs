@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::backend::{self, Answer, Context};
+use crate::base::is_unseen;
 use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::admit::admit;
@@ -101,7 +102,7 @@ pub(super) fn shown(value: &Value) -> String {
         return format!("{} bytes", bytes.len());
     }
     let text = value.to_text();
-    let is_plain = !text.is_empty() && !text.chars().any(char::is_control) && text.trim() == text;
+    let is_plain = !text.is_empty() && !text.contains(is_unseen) && text.trim() == text;
     let whole = if is_plain { text.into_owned() } else { format!("{text:?}") };
     match whole.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", whole.get(..at).unwrap_or_default()),

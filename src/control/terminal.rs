@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
+use crate::base::is_unseen;
+
 /// Text as people may be shown it: what servers, devices in the network and the machine say comes to an operator's
-/// terminal, and must not steer it. A control character is shown as `?`; line ends and tabs stay.
+/// terminal, and must neither steer it nor turn text around. What is not seen is shown as `?`; line ends and tabs stay.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '?' } else { c }).collect()
+    text.chars().map(|c| if is_unseen(c) && !matches!(c, '\n' | '\t') { '?' } else { c }).collect()
 }
 
 /// The two outputs: where answers and complaints go.
@@ -35,6 +37,7 @@ mod tests {
     #[test]
     fn nothing_that_is_told_steers_the_terminal() {
         assert_eq!(printable("a\tb\nä\u{1b}[2J\u{9b}31m\r\u{7}\u{7f}"), "a\tb\nä?[2J?31m???");
+        assert_eq!(printable("acme\u{202e}lacol\u{2069}\u{200b}"), "acme?lacol??");
         let mut terminal = Terminal { out: Vec::new(), err: Vec::new() };
         terminal.say("\u{1b}c").unwrap();
         terminal.complain("\u{1b}c").unwrap();

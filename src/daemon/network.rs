@@ -1,7 +1,8 @@
 //! The network as far as known, and whether it has changed: asked for only while somebody waits for that.
 //!
 //! The kernel's list of interfaces is read, each of them is looked at, and services are asked, in tasks of their own,
-//! beside each other: a device or a service that does not answer holds up neither the loop nor what goes by another one.
+//! beside each other: a device or a service that does not answer holds up neither the loop nor what goes by another
+//! one.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -86,7 +86,7 @@ impl Daemon {
 /// Whether the caller may have something done.
 async fn may(caller: &Caller, is_dry: bool, stopping: &mut watch::Receiver<bool>) -> Result<(), Refusal> {
     if !is_dry {
-        caller.is_root().await?;
+        caller.must_be_root().await?;
     }
     match *stopping.borrow() {
         true => Err(Refusal::own("Stopped", "the agent stops")),

@@ -166,8 +166,8 @@ pub(super) async fn link(agent_state: &AgentState) -> Json {
     tokio::time::timeout(PATIENCE, looking).await.ok().flatten().unwrap_or_default()
 }
 
-/// The disk that the agent's state is on: where, how many bytes are free, whether it can be written, and why it was not; null where it does
-/// not answer.
+/// The disk that the agent's state is on: where, how many bytes are free, whether it can be written, and why it was
+/// not; null where it does not answer.
 pub(super) async fn disk(agent_state: &AgentState) -> Json {
     let path = agent_state.settings.paths.state.clone();
     let asked = path.clone();

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use serde_json::{Map, Value as Json, json};
 
 use super::{AccessType, Ddf, Format, Node, NodeName, Occurrence, Scope};
+use crate::base::is_unseen;
 
 /// The widest name that moves the columns beside it.
 const WIDEST_NAME: usize = 60;
@@ -177,10 +178,7 @@ fn words(access: AccessType) -> impl Iterator<Item = &'static str> {
 fn printable(text: &str) -> String {
     let safe = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            char::REPLACEMENT_CHARACTER
-        }
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if is_unseen(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     text.chars().map(safe).collect()

@@ -88,7 +88,8 @@ pub(super) fn create(place: &Place) -> io::Result<Stamp> {
 }
 
 /// Writes a file whole, or not at all: what is there by now keeps its attributes, unless it is given others. The
-/// kernel's own take one write. Returns the file as it was left, but for those. `tag` is in the name of the file beside it, by which [`sweep`] finds that.
+/// kernel's own take one write. Returns the file as it was left, but for those. `tag` is in the name of the file beside
+/// it, by which [`sweep`] finds that.
 pub(super) fn write(
     place: &Place,
     content: &[u8],
@@ -138,7 +139,8 @@ pub(super) fn remove(place: &Place) -> io::Result<()> {
     if place.is_kernels { Ok(()) } else { place.sync() }
 }
 
-/// Removes what a write with this tag that was cut short has left beside a file. Nobody else may write with it meanwhile.
+/// Removes what a write with this tag that was cut short has left beside a file. Nobody else may write with it
+/// meanwhile.
 pub(super) fn sweep(place: &Place, tag: &str) -> io::Result<()> {
     match unlinkat(&place.folder, temporary(&place.name, tag).as_os_str(), UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(nix::Error::ENOENT) => Ok(()),

@@ -36,7 +36,8 @@ fn try_to(user: &str, argv: &[OsString]) -> io::Result<Infallible> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "only root can become somebody else"));
     }
     let (program, arguments) = argv.split_first().ok_or_else(|| io::Error::other("there is no program"))?;
-    // Unlike a bare `execv`, it gives back the default of SIGPIPE, which this program ignores: `yes | head` would not end.
+    // Unlike a bare `execv`, it gives back the default of SIGPIPE, which this program ignores: `yes | head` would not
+    // end.
     let error = Command::new(program).args(arguments).exec();
     Err(io::Error::new(error.kind(), format!("{}: {error}", program.to_string_lossy())))
 }

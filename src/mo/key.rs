@@ -7,8 +7,8 @@ use super::select::{Select, shown};
 use super::setting::{Setting, Syntax};
 use super::template::{Piece, Template};
 
-/// A `key` as the mapping has it. It was split before its braces are filled in: what they stand for is one name, whatever
-/// is in it.
+/// A `key` as the mapping has it. It was split before its braces are filled in: what they stand for is one name,
+/// whatever is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The syntax of the file.

@@ -16,8 +16,8 @@ use super::values::Values;
 const MOST: usize = 32;
 /// The most of them of one caller.
 const MOST_OF_ONE: usize = 8;
-/// The most of them that applications may make, on however many connections: the operator always finds a place, also among
-/// those that the loop has not taken yet.
+/// The most of them that applications may make, on however many connections: the operator always finds a place, also
+/// among those that the loop has not taken yet.
 const MOST_OF_APPLICATIONS: usize = 12;
 
 /// How long the bus may take to tell who somebody is.
@@ -26,7 +26,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What a call is answered with.
 pub type Answer = Result<Values, Refusal>;
 
-/// Who waits for answers: the unique name of each, once for each of its calls, and whether applications make such calls.
+/// Who waits for answers: the unique name of each, once for each of its calls, and whether applications make such
+/// calls.
 #[derive(Clone, Debug)]
 pub(super) struct Callers {
     names: Arc<Mutex<Vec<(String, bool)>>>,
@@ -93,7 +94,7 @@ impl Caller {
     ///
     /// # Errors
     /// It is not, or the bus does not say.
-    pub async fn is_root(&self) -> Result<(), Refusal> {
+    pub async fn must_be_root(&self) -> Result<(), Refusal> {
         let unknown = |_| Refusal::own("Unavailable", "the message bus does not say who calls");
         let mut body = StructureBuilder::new();
         body.push_value(Variant::Str(self.name().into()));

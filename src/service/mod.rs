@@ -1,9 +1,9 @@
 //! The agent on the message bus: the name `org.omadm.Agent1`, for the device's own programs and its operator.
 //!
 //! One connection of its own, with the name. A task of it reads calls ([`link`]): which there are, and what they take,
-//! is in [`call`]; what D-Bus itself asks of every object, and the level of the log, is answered there. All else goes to
-//! the agent's loop, as a [`Call`] that is answered when it is done. Who may call what is the bus's to decide, by the
-//! policy file that the package brings.
+//! is in [`call`]; what D-Bus itself asks of every object, and the level of the log, is answered there. All else goes
+//! to the agent's loop, as a [`Call`] that is answered when it is done. Who may call what is the bus's to decide, by
+//! the policy file that the package brings.
 //!
 //! A bus that goes away is looked for with growing pauses; after some minutes, as where there never was one, only when
 //! the agent is awake anyway.

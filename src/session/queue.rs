@@ -379,8 +379,8 @@ impl Line {
         first.then(|| Step::Wait(waiting.request.clone()))
     }
 
-    /// The steps of sessions that nobody but the schedule wants, are due, and may not begin: they would go over a metered
-    /// link.
+    /// The steps of sessions that nobody but the schedule wants, are due, and may not begin: they would go over a
+    /// metered link.
     fn scheduled_steps(
         &mut self,
         now: Instant,

@@ -165,8 +165,8 @@ impl Store {
         Ok(Opened { store: Arc::new(store), set_aside })
     }
 
-    /// Why the disk takes nothing now, from a write that it refused until one that it takes: with more room than then, or a
-    /// minute after the last refusal.
+    /// Why the disk takes nothing now, from a write that it refused until one that it takes: with more room than then,
+    /// or a minute after the last refusal.
     #[must_use]
     pub fn refused(&self) -> Option<String> {
         self.file.refused()

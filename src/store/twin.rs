@@ -36,9 +36,9 @@ const STRIPE: u64 = 256 * 1024;
 /// The size of the pieces in which both copies are compared and copied.
 const CHUNK: usize = 64 * 1024;
 
-/// The number of pages that were read last and are kept. redb's own cache, once full, gives up the very page that it has
-/// just read, unless another one happens to be in the same of its 131 parts: then each step into a tree would read both
-/// copies anew.
+/// The number of pages that were read last and are kept. redb's own cache, once full, gives up the very page that it
+/// has just read, unless another one happens to be in the same of its 131 parts: then each step into a tree would read
+/// both copies anew.
 const RECENT: usize = 12;
 
 /// A half of the file: one of the two copies.

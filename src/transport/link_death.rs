@@ -1,5 +1,5 @@
-//! The death of the link under a request, so that an answer is not waited for until TCP has given up: the kernel says at
-//! once that an address or its interface has gone.
+//! The death of the link under a request, so that an answer is not waited for until TCP has given up: the kernel says
+//! at once that an address or its interface has gone.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

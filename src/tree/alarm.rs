@@ -120,7 +120,8 @@ impl Tree {
         Ok(found)
     }
 
-    /// Reads a leaf, and what it is compared with. What a service has said of others that are read with it is in `seen`.
+    /// Reads a leaf, and what it is compared with. What a service has said of others that are read with it is in
+    /// `seen`.
     ///
     /// # Errors
     /// A source does not answer, or fails.

@@ -5,8 +5,8 @@
 //!
 //! Folders are watched, not files: a file is replaced by renaming another one over it, and may not be there yet.
 //! Symbolic links on the way count as what they are, names that can come to lead elsewhere. Of the folders further up,
-//! only their own end counts: what else happens in them wakes nobody; and that something is mounted over one of them, or
-//! no more (`mounts`).
+//! only their own end counts: what else happens in them wakes nobody; and that something is mounted over one of them,
+//! or no more (`mounts`).
 
 mod places;
 

@@ -7,6 +7,8 @@ use std::fmt;
 
 use roxmltree::{Document, Error as Refusal, Node, ParsingOptions};
 
+use crate::base::is_unseen;
+
 mod decode;
 mod error;
 mod prefixes;
@@ -165,7 +167,7 @@ fn malformed(refusal: &Refusal, text: &str) -> XmlError {
 /// A name from outside, no longer than a line can bear.
 fn excerpt(name: &str) -> String {
     const MOST: usize = 60;
-    name.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    name.chars().take(MOST).map(|c| if is_unseen(c) { ' ' } else { c }).collect()
 }
 
 impl fmt::Display for XmlError {

@@ -57,3 +57,21 @@ fn profiles_are_read_by_what_network_manager_calls_them() {
         assert!(said.contains(line), "{said}");
     }
 }
+
+/// A machine may have NetworkManager's tool and not its service: nothing is listed, and nothing said. What else fails
+/// is said.
+#[test]
+fn a_machine_without_network_manager_has_no_profiles_and_no_trouble() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = |code: u8| {
+        let fake = format!("#!/bin/sh\necho 'Error: NetworkManager says {code}.' >&2\nexit {code}\n");
+        files::put(&folder.path().join("nmcli"), fake, files::PROGRAM).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let output =
+            Command::new(project("packaging/exec/wan")).arg("list").env("PATH", path).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    assert_eq!(list(8), (Some(0), "[]\n".to_owned(), String::new()));
+    assert_eq!(list(4), (Some(1), String::new(), "wan: Error: NetworkManager says 4.\n".to_owned()));
+}

@@ -22,8 +22,8 @@ pub enum BusMember<'a> {
     },
 }
 
-/// What is wrong with a member, where the object is there and describes itself; none where nothing is, or nothing can be
-/// told.
+/// What is wrong with a member, where the object is there and describes itself; none where nothing is, or nothing can
+/// be told.
 pub async fn bus_doubt(object: &str, member: BusMember<'_>, context: &Context<'_>) -> Option<String> {
     let place = ObjectAt::of(object, context).ok()?;
     let bus: &Bus = &context.machine.bus;

@@ -1,4 +1,5 @@
-//! What services have answered in one reading: nothing is asked for twice, and what comes from one object takes one call.
+//! What services have answered in one reading: nothing is asked for twice, and what comes from one object takes one
+//! call.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Instant;
 
-use crate::base::OrderedMap;
+use crate::base::{OrderedMap, is_unseen};
 
 /// The most pieces of work whose crashes are remembered.
 pub(super) const MOST: usize = 64;
@@ -69,7 +69,7 @@ pub(super) fn remove(path: &Path, file: Option<File>) -> io::Result<()> {
 
 /// The name of some work as the file has it. Long names that begin alike are told apart.
 pub(super) fn recorded_name(name: &str) -> String {
-    let visible = |most| name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most);
+    let visible = |most| name.chars().map(|c| if is_unseen(c) { ' ' } else { c }).take(most);
     if name.chars().nth(LONGEST).is_none() {
         return visible(LONGEST).collect();
     }

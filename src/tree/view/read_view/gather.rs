@@ -107,7 +107,8 @@ impl ReadView {
         })
     }
 
-    /// Asks the helper for what it will be asked for by the leaves at and below `nodes`, as far as no list is on the way.
+    /// Asks the helper for what it will be asked for by the leaves at and below `nodes`, as far as no list is on the
+    /// way.
     async fn ask_ahead(
         &self,
         pass: &Pass<'_>,
