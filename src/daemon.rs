@@ -13,6 +13,7 @@ mod execs;
 mod folder_reading;
 mod folder_watch;
 mod gone_accounts;
+mod helper_socket;
 mod history;
 mod loader;
 mod memory_release;

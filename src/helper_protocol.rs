@@ -202,6 +202,9 @@ pub struct ExecEnd {
     /// The last that it reported of each leaf of its `output`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub output: Map<String, Json>,
+    /// The last line that it wrote to the journal, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub said: String,
 }
 
 /// The first four bytes of the frame of so many bytes; none where they are too many.

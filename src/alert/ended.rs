@@ -73,6 +73,7 @@ mod tests {
             report_to: None,
             exit,
             alert,
+            why: String::new(),
         }
     }
 

@@ -15,7 +15,7 @@ mod waiting;
 pub use ended::of_exec;
 pub use mark::Mark;
 pub use outgoing::OutgoingAlerts;
-pub use raise::{Prepared, RaiseError, Raised, prepare, raise};
+pub use raise::{Prepared, RaiseError, Raised, must_be_sound, prepare, raise};
 pub use waiting::{Keeping, destinations, is_waiting, keep, keep_within, waiting};
 
 use crate::store::QUEUE_SEPARATOR;

@@ -89,15 +89,25 @@ pub fn prepare(agent_state: &AgentState, alert: Alert) -> Result<Prepared, Raise
     Ok(Prepared { raised, changes })
 }
 
+/// Refuses an alert for what can be known of it without the tree: its type, the place where it happened, and its mark.
+///
+/// # Errors
+/// [`RaiseError`]
+pub fn must_be_sound(alert_type: &str, source: Option<&str>, mark: Option<&str>) -> Result<(), RaiseError> {
+    if !is_alert_type(alert_type) {
+        return Err(RaiseError::Type(alert_type.to_owned()));
+    }
+    if let Some(mark) = mark.filter(|mark| mark.parse::<Mark>() == Err(UnknownMark)) {
+        return Err(RaiseError::Mark(mark.to_owned()));
+    }
+    if let Some(uri) = source {
+        ClientUri::parse(uri).map_err(|why| RaiseError::Source { uri: uri.to_owned(), why })?;
+    }
+    Ok(())
+}
+
 fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
-    if !is_alert_type(&alert.alert_type) {
-        return Err(RaiseError::Type(alert.alert_type));
-    }
-    if let Some(mark) = &alert.mark
-        && mark.parse::<Mark>() == Err(UnknownMark)
-    {
-        return Err(RaiseError::Mark(mark.clone()));
-    }
+    must_be_sound(&alert.alert_type, alert.source_uri.as_deref(), alert.mark.as_deref())?;
     alert.data =
         alert.data.map(|data| if data.is_object() { data } else { serde_json::json!({ "DM1x": data }) });
     if record::to_json(&alert).len() > MOST_BYTES {

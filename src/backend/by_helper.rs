@@ -205,11 +205,12 @@ fn end_of(what: &str, reply: HelperReply) -> Exit {
 /// The end of what the helper did not begin.
 fn refused(what: &str, code: Option<u16>, why: &str) -> Exit {
     log::warn!(OMADM_CLIENT_URI = what; "{what}: omadm-exec does not execute it: {why}");
-    Exit::of(match code {
+    let end = match code {
         Some(code::NOT_NOW | code::STALE) => End::NotBegun,
         Some(code::REFUSED | code::UNFIT | code::BAD_REQUEST) => End::Unsupported,
         _ => End::Failed,
-    })
+    };
+    Exit { said: why.to_owned(), ..Exit::of(end) }
 }
 
 fn exit(end: ExecEnd) -> Exit {
@@ -220,7 +221,7 @@ fn exit(end: ExecEnd) -> Exit {
         _ => End::Lost,
     };
     let stdout = end.stdout.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
-    Exit { end: how, stdout, truncated: end.truncated }
+    Exit { end: how, stdout, truncated: end.truncated, said: end.said }
 }
 
 /// Waits for the result of an EXEC, as long as a helper works at it.

@@ -78,6 +78,8 @@ pub struct Exit {
     pub stdout: Vec<u8>,
     /// Whether there was more output, which was thrown away.
     pub truncated: bool,
+    /// The last line that it wrote to the journal, or why it never began: for people.
+    pub said: String,
 }
 
 /// How a program ended.
@@ -116,7 +118,7 @@ impl fmt::Display for End {
 impl Exit {
     /// The exit of a program that said nothing.
     pub(super) fn of(end: End) -> Self {
-        Self { end, stdout: Vec::new(), truncated: false }
+        Self { end, stdout: Vec::new(), truncated: false, said: String::new() }
     }
 
     /// Whether the program ended well.
@@ -329,6 +331,8 @@ async fn spawn(
     let supervisor = base::spawn(async move {
         let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut kept = CapturedOutput::default();
+        // What a program says of a failure comes on its standard error, but that need not be so.
+        let (mut of_out, mut of_err) = (String::new(), String::new());
         let end = {
             let feed = async {
                 if let Some(mut stdin) = stdin {
@@ -339,13 +343,13 @@ async fn spawn(
             let out = async {
                 match (out, stdout) {
                     (Some(out), Stdout::Keep) => kept.fill(out).await,
-                    (Some(out), Stdout::Journal) => journal.lines(out).await,
+                    (Some(out), Stdout::Journal) => journal.lines(out, &mut of_out).await,
                     (None, _) => {}
                 }
             };
             let err = async {
                 if let Some(err) = err {
-                    journal.lines(err).await;
+                    journal.lines(err, &mut of_err).await;
                 }
             };
             let told = async {
@@ -356,7 +360,8 @@ async fn spawn(
             let pump = async { ((), (), (), ()) = tokio::join!(feed, out, err, told) };
             supervise(&mut child, group, limit, pump).await
         };
-        Exit { end, stdout: kept.bytes, truncated: kept.truncated }
+        let said = if of_err.is_empty() { of_out } else { of_err };
+        Exit { end, stdout: kept.bytes, truncated: kept.truncated, said }
     });
     Ok(Running { supervisor, group: id, reports })
 }
@@ -477,19 +482,22 @@ impl CapturedOutput {
     }
 }
 
+/// The most characters that are kept of the last line.
+const MAX_SAID: usize = 240;
+
 struct Journal {
     label: String,
     client_uri: String,
 }
 
 impl Journal {
-    /// Logs each line of output, bounded in length and number.
-    async fn lines(&self, mut from: impl AsyncRead + Unpin) {
+    /// Logs each line of output, bounded in length and number, and keeps the last one, shortened.
+    async fn lines(&self, mut from: impl AsyncRead + Unpin, last: &mut String) {
         let (mut buffer, mut line, mut count) = ([0; 4096], Vec::new(), 0_usize);
         while let Ok(read @ 1..) = from.read(&mut buffer).await {
             for byte in buffer.get(..read).unwrap_or_default() {
                 if *byte == b'\n' || line.len() == MAX_LINE {
-                    self.line(&line, &mut count);
+                    self.line(&line, &mut count, last);
                     line.clear();
                 }
                 if *byte != b'\n' {
@@ -497,22 +505,23 @@ impl Journal {
                 }
             }
         }
-        self.line(&line, &mut count);
+        self.line(&line, &mut count, last);
         if let Some(more @ 1..) = count.checked_sub(MAX_LINES) {
             log::info!(OMADM_CLIENT_URI = self.client_uri.as_str(); "{}: {more} more lines", self.label);
         }
     }
 
-    fn line(&self, line: &[u8], count: &mut usize) {
+    fn line(&self, line: &[u8], count: &mut usize, last: &mut String) {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_end();
         if text.is_empty() {
             return;
         }
         *count += 1;
+        // A terminal that shows the journal must not obey a script's output.
+        let plain = text.replace(|c| is_unseen(c) && c != '\t', "\u{FFFD}");
+        *last = plain.chars().take(MAX_SAID).collect();
         if *count <= MAX_LINES {
-            // A terminal that shows the journal must not obey a script's output.
-            let plain = text.replace(|c| is_unseen(c) && c != '\t', "\u{FFFD}");
             log::info!(OMADM_CLIENT_URI = self.client_uri.as_str(); "{}: {plain}", self.label);
         }
     }

@@ -6,6 +6,7 @@ use super::account::{Account, AccountContext};
 use super::fragments;
 use crate::base::OneByOne as _;
 use crate::base::OrderedMap;
+use crate::mo::check::to_keys;
 use crate::spanned::Problems;
 use crate::spanned::{Item, Located};
 use crate::uri::ServerId;
@@ -67,7 +68,8 @@ impl One {
             claims(claim);
         }
         let account = Account::read(&root, context, &mut problems);
-        Self { account, problems }
+        // Whoever tells of them names the same lines: the journal, a reload, and checks by hand.
+        Self { account, problems: to_keys(&problems) }
     }
 }
 

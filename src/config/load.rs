@@ -5,6 +5,7 @@ use super::accounts;
 use super::environment::Environment;
 use super::fragments::Selection;
 use super::settings::Settings;
+use crate::mo::check::to_keys;
 use crate::spanned::Problems;
 
 /// A configuration to run on, and the problems of its files.
@@ -27,6 +28,7 @@ pub fn check(selection: &Selection, environment: &Environment) -> Loaded {
     let mut problems = Problems::default();
     let root = selection.read(&mut problems);
     let settings = Settings::read(&root, &mut problems);
+    let mut problems = to_keys(&problems);
     problems.sort();
     with_accounts(settings, problems, environment)
 }
@@ -51,6 +53,7 @@ pub fn load_settings(selection: &Selection, environment: &Environment) -> Result
     let mut problems = Problems::default();
     let root = selection.read(&mut problems);
     let settings = Settings::read(&root, &mut problems);
+    let mut problems = to_keys(&problems);
     problems.sort();
     if problems.is_empty() {
         return Ok(LoadedSettings { settings, problems, fell_back: false });

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::Daemon;
 use super::config_files::Reread;
 use super::loader::Scope;
-use super::status::{dev_id, disk, link};
+use super::status::{dev_id, disk, helper, link, with_kept};
 use crate::agent_state::AgentState;
 use crate::alert::{self, RaiseError};
 use crate::base;
@@ -77,12 +77,21 @@ impl Daemon {
             Request::Status => {
                 let (mut status, agent_state) = (self.status_json(), Arc::clone(&self.agent_state));
                 base::spawn(async move {
+                    let (device, link, disk, helper, ()) = tokio::join!(
+                        dev_id(&agent_state),
+                        link(&agent_state),
+                        disk(&agent_state),
+                        helper(&agent_state),
+                        with_kept(status.get_mut("servers"), &agent_state)
+                    );
                     if let Some(members) = status.as_object_mut() {
-                        let (device, link, disk) =
-                            tokio::join!(dev_id(&agent_state), link(&agent_state), disk(&agent_state));
-                        members.insert("store".to_owned(), disk);
-                        members.insert("deviceId".to_owned(), device.into());
-                        members.insert("link".to_owned(), link);
+                        let found = [
+                            ("store", disk),
+                            ("deviceId", device.into()),
+                            ("link", link),
+                            ("helper", helper),
+                        ];
+                        members.extend(found.map(|(name, value)| (name.to_owned(), value)));
                     }
                     caller.answer(Ok(Values::Of("s", Json::from(vec![status.to_string()]))));
                 });

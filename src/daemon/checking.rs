@@ -78,7 +78,7 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
 pub(super) fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
     let separated = settings.exec.socket.is_some();
     let machine = mo::check::CheckTarget { state: &settings.paths.state, separated };
-    mo::check::against_machine(object, &machine)
+    mo::check::to_keys(&mo::check::against_machine(object, &machine))
 }
 
 /// Checks the certificates and keys of an account, so that one that can't be used is found before the first session
@@ -175,8 +175,9 @@ fn missing_ddf_base(selection: &Selection, objects: &[Arc<ManagementObject>], wa
         objects.iter().filter(|object| object.needs_ddf_base).map(|object| object.name.as_str()).collect();
     if !all.is_empty() {
         let what = format!(
-            "is not set: where servers are told to find the DDFs of {}, nobody is; say where you serve what \
-             `omadmctl mo ddf` writes",
+            "is not set: a server that wants the description (DDF) of {} is told an address where nobody answers, and can't \
+             know what these objects have, unless its operator brought it the files; all else works. Serve what \
+             `omadmctl mo ddf DIR` writes for each as NAME.ddf.xml, and set ddf-base = \"https://…/\" below [objects]",
             all.join(", ")
         );
         let file = match selection {

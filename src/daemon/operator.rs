@@ -15,7 +15,7 @@ use crate::base;
 use crate::exec::{AfterSession, ExecError, ExecSlots, SessionExecs, waits_for};
 use crate::service::{Answer, Caller, Refusal, Values};
 use crate::store::Change;
-use crate::tree::{Data, Document, Invocation, Operator, Rights, Shown, TreeError};
+use crate::tree::{Data, Document, Invocation, Operator, Resolved, Rights, Shown, TreeError};
 use crate::uri::client::{ClientUri, Fields};
 
 /// How long reading may take.
@@ -109,7 +109,10 @@ async fn read(agent_state: &AgentState, client_uri: &str) -> Answer {
     let principal = operator.principal();
     let reading = agent_state.tree.reading(&principal).map_err(of_tree)?;
     let found = reading.resolve_all(&uri, Rights::READ).await.map_err(of_tree)?;
+    let is_leaf = matches!(&found, Resolved::One(node) if node.is_leaf());
     let json = match reading.show(found, uri.level, None, MOST).await.map_err(of_tree)? {
+        // A value that is empty is one, to people.
+        Shown::Empty if is_leaf => b"\"\"".to_vec(),
         Shown::Empty | Shown::Fresh => b"null".to_vec(),
         Shown::Leaf { value, .. } => {
             let mut json = Vec::new();
@@ -200,7 +203,10 @@ impl Executing {
             log::error!("{client_uri}: that its EXEC is over could not be stored: {error}");
         }
         Ok(match ended.map_err(of_exec)? {
-            Some(status) => (client_uri, status, String::new()),
+            Some(status) => {
+                let why = untold.into_iter().map(|finished| finished.why).next().unwrap_or_default();
+                (client_uri, status, why)
+            }
             None => (client_uri, 202, "it goes on, or waits until it may begin".to_owned()),
         })
     }

@@ -75,7 +75,7 @@ pub(super) fn brought(agent_state: &AgentState, server_ids: &[ServerId], now: In
 
 /// The cause of the first session with an account, which tells its server that the device has it (TS 8.1, TS 8.2).
 fn first_contact(account: &Account) -> Cause {
-    if account.is_bootstrapped() { Cause::Bootstrap } else { Cause::Boot }
+    if account.is_bootstrapped() { Cause::Bootstrap } else { Cause::FirstContact }
 }
 
 fn of_account(
@@ -210,7 +210,11 @@ pub(super) mod tests {
         let agent_state =
             agent_state(&store, &[("a", Schedule { first_contact: true, ..QUIET }), ("b", QUIET)]);
         let due = shown(at_start(&agent_state, now, &mut Half), now);
-        assert_eq!(due, [("a".to_owned(), Cause::Boot, HOUR / 2)], "late by a random part of the jitter");
+        assert_eq!(
+            due,
+            [("a".to_owned(), Cause::FirstContact, HOUR / 2)],
+            "late by a random part of the jitter"
+        );
         store.commit_blocking(&[Change::Contact("a".into(), 1)]).unwrap();
         assert_eq!(at_start(&agent_state, now, &mut Half), []);
     }
@@ -249,7 +253,7 @@ pub(super) mod tests {
         let due = shown(of_changes(&before, &agent_state(&store, &after), now, &mut Half), now);
         let expected = [
             ("changed".to_owned(), Cause::Schedule, HOUR * 3 / 2),
-            ("new".to_owned(), Cause::Boot, HOUR / 2),
+            ("new".to_owned(), Cause::FirstContact, HOUR / 2),
         ];
         assert_eq!(due, expected, "a reload is no boot");
     }
@@ -265,7 +269,7 @@ pub(super) mod tests {
         let due =
             |peer, failed| shown(after_session(peer, failed, now, &mut Half).into_iter().collect(), now);
         assert_eq!(due(hourly, false), [("hourly".to_owned(), Cause::Schedule, HOUR * 3 / 2)]);
-        assert_eq!(due(hourly, true), [("hourly".to_owned(), Cause::Boot, HOUR * 3 / 2)]);
+        assert_eq!(due(hourly, true), [("hourly".to_owned(), Cause::FirstContact, HOUR * 3 / 2)]);
         assert_eq!(due(quiet, false), []);
         assert_eq!(due(quiet, true), [], "nobody asked for a first contact");
     }

@@ -6,19 +6,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::{Value as Json, json};
 
-use super::Daemon;
+use super::{Daemon, helper_socket};
 use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
 use crate::base::OneByOne as _;
-use crate::base::lane::FILES;
+use crate::base::lane::{DOCUMENTS, FILES};
 use crate::base::waking;
 use crate::bearer::{self, ConnectionType};
 use crate::connectivity;
 use crate::service::{Answer, Refusal, Values, properties, property};
 use crate::session::Outlook;
+use crate::store::{Store, StoreError};
 use crate::transport::{Auth, Usage, pem_valid_until};
 use crate::tree::Operator;
-use crate::uri::Moid;
+use crate::uri::{Moid, ServerId};
 
 /// The version of the shape: it grows where a name goes, or means something else. New names may come without.
 const VERSION: u32 = 1;
@@ -53,7 +54,7 @@ impl Daemon {
         state.is_sound && state.has_all_objects && self.config_files.loader.has_sound_settings()
     }
 
-    /// What is known of each server, by its id.
+    /// What is known of each server, by its id, but for what only the store knows: see [`with_kept`].
     fn servers(&self) -> Json {
         let peers = self.agent_state.peers.iter();
         let server = |peer: &Arc<Peer>| (peer.account.server_id.to_string(), self.server(peer));
@@ -66,8 +67,6 @@ impl Daemon {
         let history = &self.sessions.history;
         let next = self.sessions.queue.outlook(&Destination::of(server_id));
         let last = history.last(server_id);
-        // From before the start, to the day.
-        let contact = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
         let completed = last.get("completed").and_then(Json::as_u64);
         let state = match next {
             _ if history.runs(server_id) => "running",
@@ -78,23 +77,17 @@ impl Daemon {
             Auth::Certificate { cert_pem, .. } => pem_valid_until(cert_pem),
             _ => None,
         };
-        let subscriptions = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.subscriptions());
-        let subscriptions: Vec<String> = subscriptions
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|subscription| subscription.server_id == *server_id)
-            .map(|subscription| subscription.client_uri)
-            .collect();
         json!({
             "sent": Usage::figure(&peer.usage.sent),
             "received": Usage::figure(&peer.usage.received),
             "certificateUntil": Usage::figure(&peer.usage.valid_until),
             "ownCertificateUntil": own_certificate,
-            "subscriptions": subscriptions,
+            "subscriptions": [],
             "state": state,
             "name": account.name,
             "uri": account.server_uri,
-            "lastContact": completed.or(contact.ok().flatten()),
+            "lastContact": completed,
+            "lastContactPrecision": completed.map(|_| "second"),
             "outcome": last.get("outcome"),
             "why": last.get("why"),
             "lastBegan": last.get("began"),
@@ -128,7 +121,10 @@ impl Daemon {
         async move {
             let mut values = Vec::new();
             for (known, json) in wanted {
-                let json = if json.is_null() { Json::from(dev_id(&agent_state).await) } else { json };
+                let mut json = if json.is_null() { Json::from(dev_id(&agent_state).await) } else { json };
+                if known == "Servers" {
+                    with_kept(Some(&mut json), &agent_state).await;
+                }
                 values.extend(property(known, json).map(|value| (known, value)));
             }
             match name {
@@ -150,6 +146,59 @@ impl Daemon {
             _ => Json::Null,
         }
     }
+}
+
+/// What the store knows of the servers.
+#[derive(Default)]
+struct Kept {
+    /// When a session with each was last completed, to the day.
+    contacts: Vec<(ServerId, u64)>,
+    subscriptions: Vec<(ServerId, String)>,
+}
+
+impl Kept {
+    fn read(store: &Store, server_ids: Vec<ServerId>) -> Result<Self, StoreError> {
+        let snapshot = store.snapshot()?;
+        let mut kept = Self::default();
+        for server_id in server_ids {
+            kept.contacts.extend(snapshot.contact(&server_id)?.map(|contact| (server_id, contact)));
+        }
+        let subscriptions = snapshot.subscriptions()?.into_iter();
+        kept.subscriptions.extend(subscriptions.map(|one| (one.server_id, one.client_uri)));
+        Ok(kept)
+    }
+}
+
+/// Adds to what is known of each server what the store knows: read apart from the loop, as its disk may be slow, and
+/// left out where it does not answer.
+pub(super) async fn with_kept(servers: Option<&mut Json>, agent_state: &AgentState) {
+    let server_ids: Vec<ServerId> =
+        agent_state.peers.iter().map(|peer| peer.account.server_id.clone()).one_by_one();
+    let store = Arc::clone(&agent_state.store);
+    let reading = DOCUMENTS.run(move || Kept::read(&store, server_ids));
+    let Ok(Ok(Ok(kept))) = tokio::time::timeout(PATIENCE, reading).await else { return };
+    for (server_id, server) in servers.and_then(Json::as_object_mut).into_iter().flatten() {
+        let Some(server) = server.as_object_mut() else { continue };
+        let is_its = |of: &ServerId| of.as_str() == server_id;
+        let its = kept.subscriptions.iter().filter(|(of, _)| is_its(of)).map(|(_, uri)| uri.as_str());
+        server.insert("subscriptions".to_owned(), its.collect());
+        let contact = kept.contacts.iter().find(|(of, _)| is_its(of)).map(|(_, contact)| *contact);
+        if let (Some(contact), Some(Json::Null)) = (contact, server.get("lastContact")) {
+            // From before the start.
+            server.insert("lastContact".to_owned(), contact.into());
+            server.insert("lastContactPrecision".to_owned(), "day".into());
+        }
+    }
+}
+
+/// Whether the privileged helper can be reached: its socket, and why it can't be; null where the configuration names
+/// none.
+pub(super) async fn helper(agent_state: &AgentState) -> Json {
+    let Some(socket) = agent_state.settings.exec.socket.clone() else { return Json::Null };
+    let asked = socket.clone();
+    let why = FILES.reading(socket.clone(), move || helper_socket::unreachable(&asked)).await;
+    let why = why.unwrap_or_else(|stuck| Some(format!("{}: {stuck}", socket.display())));
+    json!({ "path": socket.display().to_string(), "why": why })
 }
 
 /// What carries a session that is bound to no link, as things are now; null where no route leads out, or that can't be

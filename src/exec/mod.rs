@@ -46,6 +46,8 @@ pub struct Finished {
     pub exit: Option<i32>,
     /// The alert, where the mapping says more of it than the type.
     pub alert: Option<EndAlert>,
+    /// How it ended and what its program said last, where that is no success: for the operator who had it executed.
+    pub why: String,
 }
 
 /// Why an EXEC does not begin.

@@ -110,6 +110,7 @@ impl ExecRecord {
                 (None, _) => None,
             },
             alert: self.alert.clone(),
+            why: String::new(),
         }
     }
 }

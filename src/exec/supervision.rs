@@ -88,8 +88,13 @@ impl Supervision {
             OMADM_STATUS = code;
             "{client_uri}: {}: {code}{in_alert}", self.invocation.end(exit.end)
         );
+        let colon = if exit.said.is_empty() { "" } else { ": " };
+        let why = match exit.end {
+            End::Code(0) => String::new(),
+            end => format!("{}{colon}{}", self.invocation.end(end), exit.said),
+        };
         if exit.end == End::NotBegun {
-            return (self.record.finished(self.number, code), held);
+            return (Finished { why, ..self.record.finished(self.number, code) }, held);
         }
         (self.record.code, self.record.exit) = (Some(code), number);
         if self.invocation.keeps_what_it_says() {
@@ -110,7 +115,7 @@ impl Supervision {
             *is_over = true;
             self.keep(said, vec![end]).await;
         }
-        (self.record.finished(self.number, code), held)
+        (Finished { why, ..self.record.finished(self.number, code) }, held)
     }
 
     async fn keep(&self, said: Said, changes: Vec<Change>) {

@@ -179,7 +179,7 @@ async fn tell(id: &str, output: Map<String, Json>, last: &mut Map<String, Json>,
 }
 
 fn ended(exec: &Exec, exit: Exit, output: Map<String, Json>) -> ExecEnd {
-    let mut end = ExecEnd { output, truncated: exit.truncated, ..ExecEnd::default() };
+    let mut end = ExecEnd { output, truncated: exit.truncated, said: exit.said, ..ExecEnd::default() };
     match exit.end {
         End::Code(code) => end.exit = Some(code),
         End::Signal(signal) => end.signal = Some(signal),

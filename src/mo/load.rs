@@ -126,9 +126,11 @@ impl One {
         };
         let lines = files.head_lines();
         if let Some(object) = files.join(&mut one.problems).filter(|_| one.problems.is_empty()) {
-            one.warnings = check::doubts(&object, lines);
+            one.warnings = check::to_keys(&check::doubts(&object, lines));
             one.object = Some(Arc::new(object));
         }
+        // Whoever tells of them names the same lines: the journal, a reload, and checks by hand.
+        one.problems = check::to_keys(&one.problems);
         one
     }
 

@@ -512,10 +512,15 @@ impl Driver<'_> {
         self.unanswered = self.session.outage.failed(waking::now()).then_some(why);
     }
 
-    /// Logs that a package was not answered, where it is sent again. Else the session ends, and says why.
+    /// Says that a package was not answered, where it is sent again: to whoever follows the session each time, and once
+    /// in the journal. Else the session ends, and says why.
     fn say_unanswered(&mut self, action: &Action, (attempt, most): (u32, u32)) {
-        let (Some(why), Action::Wait(time)) = (self.unanswered.take(), action) else { return };
+        let Action::Wait(time) = action else { return drop(self.unanswered.take()) };
         let seconds = time.as_millis().div_ceil(1000);
+        self.session
+            .progress
+            .tell("again", format_args!("attempt {attempt} of {most} failed, the next in {seconds} s"));
+        let Some(why) = self.unanswered.take() else { return };
         let server_id = self.session.server_id();
         log::warn!(
             OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();

@@ -424,7 +424,8 @@ impl Line {
     /// been.
     fn has_gone_well(&mut self) {
         self.own.take_if(|waiting| matches!(waiting.request.cause, Cause::Retry | Cause::ScheduleRetry));
-        self.scheduled.take_if(|waiting| matches!(waiting.request.cause, Cause::Boot | Cause::Schedule));
+        let is_held = |cause| matches!(cause, Cause::Boot | Cause::FirstContact | Cause::Schedule);
+        self.scheduled.take_if(|waiting| is_held(waiting.request.cause));
     }
 }
 

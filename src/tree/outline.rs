@@ -24,7 +24,7 @@ struct Outline {
 
 impl Tree {
     /// What is at and below nodes, to `level` levels, as a JSON array of at most so many bytes: `uri`, and `value` or
-    /// `why`. Without nodes, of all instances.
+    /// `why`, and `failed` where it is a source that fails. Without nodes, of all instances.
     ///
     /// # Errors
     /// A node may not be read, or it is too much.
@@ -106,9 +106,9 @@ impl Outline {
     fn leaf(&mut self, node: &NodeRef, value: Option<Value>, read_view: &ReadView) -> Result<(), TreeError> {
         self.begin()?;
         match value {
-            Some(value) if value.is_empty() => self.why(node, "it is empty"),
+            Some(value) if value.is_empty() => self.why(node, "it is empty", false),
             Some(value) => self.row(node, "value", |json| value.write_json(json)),
-            None => self.why(node, read_view.why(node).unwrap_or(UNSET)),
+            None => self.why(node, read_view.why(node).unwrap_or(UNSET), read_view.is_failing(node)),
         }
     }
 
@@ -131,11 +131,12 @@ impl Outline {
             None if unnamed.is_some() => "nobody has added anything",
             None => "nothing in it may be shown",
         };
-        self.why(&node, why)
+        self.why(&node, why, !is_cut && read_view.is_failing(&node))
     }
 
-    fn why(&mut self, node: &NodeRef, why: &str) -> Result<(), TreeError> {
-        self.row(node, "why", |json| json.extend(Json::from(why).to_string().into_bytes()))
+    fn why(&mut self, node: &NodeRef, why: &str, is_failing: bool) -> Result<(), TreeError> {
+        let failed = if is_failing { ",\"failed\":true" } else { "" };
+        self.row(node, "why", |json| json.extend(format!("{}{failed}", Json::from(why)).into_bytes()))
     }
 
     fn row(&mut self, node: &NodeRef, name: &str, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), TreeError> {

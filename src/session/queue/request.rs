@@ -16,8 +16,10 @@ pub enum Cause {
     Unproven,
     /// The operator's word.
     Operator,
-    /// The agent's start (`schedule.at-boot`), or the first contact of a factory account (TS 8.1).
+    /// The agent's start (`schedule.at-boot`).
     Boot,
+    /// The first contact of a factory account (TS 8.1).
+    FirstContact,
     /// The first session with an account that a bootstrap brought (TS 8.2).
     Bootstrap,
     /// The time of `schedule.every`.
@@ -38,6 +40,7 @@ impl Cause {
             Self::Notification | Self::Unproven => "notification",
             Self::Operator => "operator",
             Self::Boot => "boot",
+            Self::FirstContact => "first contact",
             Self::Bootstrap => "bootstrap",
             Self::Schedule => "schedule",
             Self::Alert => "alert",
@@ -48,7 +51,7 @@ impl Cause {
     /// Whether nobody but the agent's own schedule asks for the session.
     #[must_use]
     pub fn is_scheduled(self) -> bool {
-        matches!(self, Self::Boot | Self::Bootstrap | Self::Schedule)
+        matches!(self, Self::Boot | Self::FirstContact | Self::Bootstrap | Self::Schedule)
     }
 
     /// Whether the session can be kept off metered links: nobody but the schedule wants it, now or before it failed.
@@ -62,7 +65,7 @@ impl Cause {
     pub(super) fn again(self) -> Self {
         match self {
             Self::Notification | Self::Unproven | Self::Bootstrap => self,
-            Self::Boot | Self::Schedule | Self::ScheduleRetry => Self::ScheduleRetry,
+            Self::Boot | Self::FirstContact | Self::Schedule | Self::ScheduleRetry => Self::ScheduleRetry,
             Self::Operator | Self::Alert | Self::Retry => Self::Retry,
         }
     }

@@ -77,6 +77,11 @@ impl ReadView {
         }
     }
 
+    /// Whether a leaf has no value, or a node no children, because its source fails.
+    pub(in crate::tree) fn is_failing(&self, node: &NodeRef) -> bool {
+        matches!(self.values.get(node.key().as_bytes()), Some(Outside::Failed(_))) || self.fails(node)
+    }
+
     /// The children that the machine lists below `parent`.
     pub(in crate::tree) fn listing(&self, parent: &NodeRef) -> Arc<[Child]> {
         self.listings.get(parent.key().as_bytes()).cloned().and_then(Result::ok).unwrap_or_default()
