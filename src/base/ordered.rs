@@ -1,16 +1,9 @@
 //! Ordered maps and sets for what is short: a list in the order of its keys.
 //!
-<<<<<<< HEAD
-//! The standard library's trees are 4.3 KiB of code for each pair of key and value, and these 1.2 KiB (36 pairs against 4, by
-//! `size`: insertion, removal, `entry` and iteration at `opt-level = "z"`). Adding or removing anywhere but at the end moves
-//! what follows: they are for what stays in the hundreds, or comes in its order. What a server may make as long as it likes
-//! (nodes, members, names in a document) stays in a tree.
-=======
-//! The standard library's trees are some 4 KiB of code for each pair of key and value; these are a tenth of it, and
-//! less memory. Adding or removing anywhere but at the end moves what follows: they are for what stays in the hundreds,
-//! or comes in its order. What a server may make as long as it likes (nodes, members, names in a document) stays in a
-//! tree.
->>>>>>> 10ccb8a (omadmctl: what turns text around is shown as what steers a terminal is; wan says nothing where NetworkManager does not run)
+//! The standard library's trees are 4.3 KiB of code for each pair of key and value, and these 1.2 KiB (36 pairs against
+//! 4, by `size`: insertion, removal, `entry` and iteration at `opt-level = "z"`). Adding or removing anywhere but at the
+//! end moves what follows: they are for what stays in the hundreds, or comes in its order. What a server may make as
+//! long as it likes (nodes, members, names in a document) stays in a tree.
 
 use std::borrow::Borrow;
 use std::fmt;
