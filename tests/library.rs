@@ -15,6 +15,7 @@ mod cellular;
 mod devdetail;
 mod diagnostics;
 mod fumo;
+mod fumo_download;
 mod lan_devices;
 mod lawmo;
 mod links;
