@@ -123,7 +123,7 @@ impl Dependencies {
 }
 
 fn below(path: &str, context: &Context<'_>) -> Option<PathBuf> {
-    file::below(context.machine, if path.is_empty() { "/" } else { path }).ok()
+    file::named(context.machine, if path.is_empty() { "/" } else { path }).ok()
 }
 
 /// Whether the kernel tells, by inotify(7), of changes of what is in this folder.

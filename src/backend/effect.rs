@@ -71,8 +71,9 @@ pub async fn prepare_undo(
     }
     match act.call() {
         Call::File { path, privileged, .. } => {
-            let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
             let content = file_content(act, context)?;
+            let name = path.fill_path(&context.variables(None))?;
+            let file = changed_file(&name, content.is_some(), context).await?;
             let ahead = before.0.remove(&file);
             let prepared = file::blocking(file.clone(), move |path| {
                 let (ahead, base) = ahead.unzip();
@@ -128,7 +129,7 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
             run::start(program, None, Heard { stdout, reports }, context).await
         }
         Call::File { path, privileged, .. } => {
-            let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
+            let file = file::below(context.machine, &path.fill_path(&context.variables(None))?).await?;
             let (privileged, client_uri) = (*privileged, context.request.client_uri.to_owned());
             let content = FileContent::Whole(Content::Text("1".to_owned()));
             Ok(Running::of(async move {
@@ -301,14 +302,23 @@ fn plain_format(value: &Value) -> Format {
     }
 }
 
+/// The file that is written, or removed.
+async fn changed_file(name: &str, is_written: bool, context: &Context<'_>) -> Result<PathBuf, BackendError> {
+    match is_written {
+        true => file::below(context.machine, name).await,
+        false => file::below_by_name(context.machine, name).await,
+    }
+}
+
 async fn effect(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -> Result<(), BackendError> {
     match act.call() {
         Call::File { path, privileged, .. } => {
             let name = path.fill_path(&context.variables(None))?;
-            let file = file::below(context.machine, &name)?;
+            let content = file_content(act, context)?;
+            let file = changed_file(&name, content.is_some(), context).await?;
             // Of a file whose setting is written, all else is what it was when its undoing was prepared.
             let expected = if let Some(Undo::File(file)) = undo { file.written } else { None };
-            let done = match file_content(act, context)? {
+            let done = match content {
                 None => file::remove(file).await,
                 Some(content) => file::write(file, content, expected).await,
             };

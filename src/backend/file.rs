@@ -19,19 +19,48 @@ use super::error::BackendError;
 use crate::base::files;
 use crate::base::lane::{FILES, PathAccess, takes_requests};
 use crate::base::regular::{self, ReadError};
+use crate::base::rooted;
 use crate::mo::setting::Setting;
 
 /// The mode of a file that a mapping makes: it holds no secrets.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
 
-/// The path on this machine of a mapping's absolute path.
-pub(super) fn below(machine: &Machine, path: &str) -> Result<PathBuf, BackendError> {
+/// The path on this machine of a mapping's absolute path, links being as they are.
+pub(super) fn named(machine: &Machine, path: &str) -> Result<PathBuf, BackendError> {
     let sane = path.starts_with('/') && path.split('/').all(|component| component != "..");
     if !sane {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "a path must be absolute and have no `..`");
         return Err(BackendError::File { path: path.into(), error });
     }
     Ok(machine.sysroot.join(path.trim_start_matches('/')))
+}
+
+/// The path on this machine that a mapping's absolute path leads to. Below a sysroot, links lead to what is below it: the
+/// machine that it is of would go there too.
+pub(super) async fn below(machine: &Machine, path: &str) -> Result<PathBuf, BackendError> {
+    followed(machine, path, rooted::follow).await
+}
+
+/// [`below`] for what is to be removed: the last name is not followed.
+pub(super) async fn below_by_name(machine: &Machine, path: &str) -> Result<PathBuf, BackendError> {
+    followed(machine, path, rooted::follow_to_name).await
+}
+
+async fn followed(
+    machine: &Machine,
+    path: &str,
+    follow: fn(&Path, &Path) -> io::Result<PathBuf>,
+) -> Result<PathBuf, BackendError> {
+    let file = named(machine, path)?;
+    let root = machine.sysroot.clone();
+    if root == Path::new("/") {
+        return Ok(file);
+    }
+    blocking(file, move |file| {
+        let failed = |error| BackendError::File { path: file.to_path_buf(), error };
+        follow(&root, file.strip_prefix(&root).unwrap_or(file)).map_err(failed)
+    })
+    .await
 }
 
 /// Reads a value's file.
@@ -77,8 +106,8 @@ pub(super) fn setting_of(content: &[u8], path: &str, setting: &Setting) -> Resul
 
 /// The content of a file.
 pub(super) async fn content(machine: &Machine, path: &str) -> Result<Answer<Vec<u8>>, BackendError> {
-    let file = below(machine, path)?;
-    match blocking(file, content_now).await {
+    let read = async { blocking(below(machine, path).await?, content_now).await };
+    match read.await {
         Err(stuck @ BackendError::Stuck { .. }) => Ok(Answer::Unavailable(stuck.to_string())),
         other => other,
     }

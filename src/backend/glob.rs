@@ -3,14 +3,17 @@
 //! The walk is our own, name by name: names that are not UTF-8 are passed over, and before a folder is looked into it
 //! is made sure that nobody hangs there.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
 use crate::base::Order as _;
 use crate::base::lane::{PathAccess, Stuck};
+use crate::base::rooted;
 
 /// The most folders that `**` goes down.
 const DEEPEST: usize = 32;
@@ -71,17 +74,18 @@ impl Glob {
     }
 
     /// Tells `found` all paths that match, beginning in `folder`, in the order of names, until it says that this is
-    /// enough. Returns how many names are not UTF-8.
+    /// enough. Links lead to what is below `root`. Returns how many names are not UTF-8.
     ///
     /// # Errors
     /// A folder on the way hangs. One that can't be looked into for another reason holds nothing.
     pub(super) fn walk(
         &self,
+        root: &Path,
         folder: &Path,
         access: &PathAccess<'_>,
         found: &mut Receiver<'_>,
     ) -> Result<usize, Stuck> {
-        let mut walk = Walk { access, found, unnamed: 0, enough: false };
+        let mut walk = Walk { root, access, found, unnamed: 0, enough: false };
         walk.go(folder, &self.components, 0)?;
         Ok(walk.unnamed)
     }
@@ -132,6 +136,7 @@ fn literal(text: &str) -> String {
 }
 
 struct Walk<'w, 'f> {
+    root: &'w Path,
     access: &'w PathAccess<'w>,
     found: &'w mut Receiver<'f>,
     unnamed: usize,
@@ -147,8 +152,9 @@ impl Walk<'_, '_> {
         match component {
             Component::Name(name) => {
                 let next = at.join(name);
-                self.access.enter(&next)?;
-                if fs::metadata(&next).is_ok() { self.go(&next, rest, depth) } else { Ok(()) }
+                let place = self.place(&next, rooted::follow);
+                self.access.enter(&place)?;
+                if fs::metadata(&place).is_ok() { self.go(&next, rest, depth) } else { Ok(()) }
             }
             Component::Matching(_) => {
                 for next in self.entries(at, component)? {
@@ -170,9 +176,10 @@ impl Walk<'_, '_> {
                     if self.enough {
                         break;
                     }
-                    self.access.enter(&next)?;
+                    let place = self.place(&next, rooted::follow_to_name);
+                    self.access.enter(&place)?;
                     // A link may lead back up.
-                    if fs::symlink_metadata(&next).is_ok_and(|found| found.is_dir()) {
+                    if fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir()) {
                         if rest.is_empty() {
                             self.enough = !(self.found)(&next);
                         }
@@ -184,10 +191,21 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Where a path is that the walk has come to. A circle of links leads to nothing that is there.
+    fn place<'p>(&self, path: &'p Path, follow: fn(&Path, &Path) -> io::Result<PathBuf>) -> Cow<'p, Path> {
+        match path.strip_prefix(self.root) {
+            Ok(below) if self.root != Path::new("/") => {
+                Cow::Owned(follow(self.root, below).unwrap_or_default())
+            }
+            _ => Cow::Borrowed(path),
+        }
+    }
+
     /// The entries of a folder that match, in the order of names.
     fn entries(&mut self, folder: &Path, component: &Component) -> Result<Vec<PathBuf>, Stuck> {
-        self.access.enter(folder)?;
-        let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+        let place = self.place(folder, rooted::follow);
+        self.access.enter(&place)?;
+        let Ok(entries) = fs::read_dir(&place) else { return Ok(Vec::new()) };
         let mut names = Vec::new();
         for name in entries.map_while(Result::ok).map(|entry| entry.file_name()) {
             match name.to_str() {

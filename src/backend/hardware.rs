@@ -69,7 +69,7 @@ async fn field(machine: &Machine, path: &str) -> Result<Answer<String>, BackendE
 
 /// A UUID derived from the lowest address that a physical network interface has for good.
 pub(super) async fn mac_uuid(machine: &Machine) -> Result<Answer<String>, BackendError> {
-    let folder = file::below(machine, NETWORK)?;
+    let folder = file::below(machine, NETWORK).await?;
     let found = file::blocking_from(folder, |folder, access| {
         lowest(folder, access).map_err(|stuck| BackendError::Stuck { path: folder.to_path_buf(), stuck })
     });

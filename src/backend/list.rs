@@ -173,18 +173,18 @@ pub async fn globbed(
         let why = "must have a component with exactly one `*`".to_owned();
         return Err(BackendError::List { from: filled, why });
     };
-    file::below(context.machine, &filled)?;
+    file::named(context.machine, &filled)?;
     let walk = match Glob::parse(&filled) {
         Ok(walk) => walk,
         Err(why) => return Err(BackendError::List { from: filled, why: why.to_string() }),
     };
-    let folder = file::below(context.machine, walk.folder())?;
+    let folder = file::named(context.machine, walk.folder())?;
     let (root, client_uri) = (context.machine.sysroot.clone(), context.request.client_uri.to_owned());
     file::blocking_from(folder, move |folder, access| {
         let mut found = Vec::new();
         // One more than `max` tells that there are too many.
         let most = max.saturating_add(1);
-        let unnamed = walk.walk(folder, access, &mut |path| {
+        let unnamed = walk.walk(&root, folder, access, &mut |path| {
             if let Some(name) = path.strip_prefix(&root).ok().and_then(|path| star.name(path)) {
                 found.push((Element { captured: name, item: None }, path.to_path_buf()));
             }

@@ -33,7 +33,7 @@ pub(super) async fn get(
         }
         if let Some(uuid) = parse(text.trim()).and_then(|id| derive(&id, application)) {
             let transient =
-                file::blocking(file::below(machine, path)?, |path| Ok(is_transient(path))).await?;
+                file::blocking(file::below(machine, path).await?, |path| Ok(is_transient(path))).await?;
             return Ok(Answer::Value((uuid, transient)));
         }
     }

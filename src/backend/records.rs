@@ -1,5 +1,7 @@
 //! Records that name an un-named node's children: those of a file, or of a program's output.
 
+use std::borrow::Cow;
+
 use regex_lite::Regex;
 use serde_json::{Map, Value as Json};
 
@@ -31,8 +33,7 @@ pub(super) async fn read(
         Answer::Absent(why) => return Ok(Answer::Absent(why)),
         Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
     };
-    let Ok(text) = String::from_utf8(bytes) else { return Err(BackendError::NotUtf8(from)) };
-    match elements(&text, shape, matches!(place, RecordsPlace::File(_))) {
+    match elements(&bytes, shape, matches!(place, RecordsPlace::File(_))) {
         Ok(Answer::Absent(why)) => Ok(Answer::Absent(format!("{from}: {why}"))),
         Ok(answer) => Ok(answer),
         Err(why) => Err(BackendError::List { from, why }),
@@ -47,21 +48,30 @@ pub(super) fn words(argv: &[Template], context: &Context<'_>) -> String {
 }
 
 /// The elements of a text, in their order; those of a JSON array without names are known `by_position`, or by
-/// themselves.
+/// themselves. What is not UTF-8 is shown as U+FFFD, so that it costs nobody else; whose name has such is passed over.
 ///
 /// # Errors
 /// Why the text has none.
-pub fn elements(text: &str, shape: &RecordsShape, by_position: bool) -> Result<Answer<Vec<Element>>, String> {
-    Ok(match shape {
-        RecordsShape::Json { select, key } => match members(text, select, key.as_deref(), by_position)? {
-            Some(found) => Answer::Value(found),
-            None => Answer::Absent(format!("`select` finds no {}", shown(select))),
+pub fn elements(
+    content: &[u8],
+    shape: &RecordsShape,
+    by_position: bool,
+) -> Result<Answer<Vec<Element>>, String> {
+    let text = String::from_utf8_lossy(content);
+    let mut found: Vec<Element> = match shape {
+        RecordsShape::Json { select, key } => match members(&text, select, key.as_deref(), by_position)? {
+            Some(found) => found,
+            None => return Ok(Answer::Absent(format!("`select` finds no {}", shown(select)))),
         },
         RecordsShape::Lines { matching, key } => {
             let record = |line| record(line, matching.as_ref(), key.as_deref());
-            Answer::Value(text.lines().filter_map(record).collect())
+            text.lines().filter_map(record).collect()
         }
-    })
+    };
+    if let Cow::Owned(_) = text {
+        found.retain(|element| !element.captured.contains(char::REPLACEMENT_CHARACTER));
+    }
+    Ok(Answer::Value(found))
 }
 
 /// The element that a line names: the child's name, and its record where `matching` has named groups. None: it is

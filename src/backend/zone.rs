@@ -25,7 +25,7 @@ pub async fn zone(machine: &Machine) -> Result<Zone, BackendError> {
 
 /// The content of a file; none where there is no such file.
 async fn content(machine: &Machine, path: &str) -> Result<Option<Vec<u8>>, BackendError> {
-    file::blocking(file::below(machine, path)?, |path| {
+    file::blocking(file::below(machine, path).await?, |path| {
         match file::try_load(path, MAX).map_err(io::Error::from) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(BackendError::File { path: path.to_path_buf(), error }),

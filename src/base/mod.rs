@@ -8,6 +8,7 @@ pub(crate) mod journal;
 pub mod lane;
 pub(crate) mod package_names;
 pub(crate) mod regular;
+pub(crate) mod rooted;
 pub(crate) mod said;
 pub(crate) mod stopping;
 pub(crate) mod tasks;

@@ -1,6 +1,7 @@
 //! The node of an operation: what it is told of it holds only as far as the machine says the same.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -155,19 +156,22 @@ impl<'a> NodeAt<'a> {
                     Answer::Value(content) => content,
                     other => return Ok(other.map(|_| Vec::new())),
                 };
-                let text = String::from_utf8(content)
-                    .map_err(|_| Failure::new(code::FAILED, "the list is not UTF-8"))?;
                 let failed = |why| Failure::new(code::FAILED, format!("{path}: {why}"));
-                let elements = backend::elements(&text, shape, true).map_err(failed)?;
+                let elements = backend::elements(&content, shape, true).map_err(failed)?;
                 match elements {
                     Answer::Value(elements) => Answer::Value(backend::children_of(list, elements, &context)?),
                     other => other.map(|_| Vec::new()),
                 }
             }
-            // By links that are not root's somebody else would say what there is.
+            // By links that are not root's somebody else would say what there is. Where nobody else has a hand in the
+            // way, such as a /var that is a link to another disk, they are.
             ListFrom::Glob(pattern) => {
+                let (root, files) = (&self.rules.root, self.rules.files());
+                let is_sound = |path: &Path| {
+                    walk(path, root, files).or_else(|_| walk(path, root, self.rules.owners())).is_ok()
+                };
                 let mut found = backend::globbed(pattern, list.max, &context).await?;
-                found.retain(|(_, path)| walk(path, &self.rules.root, self.rules.files()).is_ok());
+                found.retain(|(_, path)| is_sound(path));
                 let elements = found.into_iter().map(|(element, _)| element).collect();
                 Answer::Value(backend::children_of(list, elements, &context)?)
             }

@@ -9,6 +9,7 @@ use crate::base::Order as _;
 use crate::base::OrderedMap;
 use crate::base::lane;
 use crate::base::package_names;
+use crate::base::rooted;
 use crate::ddf::Ddf;
 use crate::spanned::Problems;
 use crate::uri::Moid;
@@ -145,12 +146,15 @@ pub fn needs(object: &ManagementObject, sysroot: &Path) -> impl Iterator<Item = 
     object.needs.iter().map(|path| sysroot.join(path.strip_prefix("/").unwrap_or(path)))
 }
 
-/// Whether anything of what an object needs is there. A link counts as what it is: where it leads to may be below
-/// another root.
+/// Whether anything of what an object needs is there. A link counts as what it is: where it leads to may be another
+/// machine's.
 #[must_use]
 pub fn is_installed(object: &ManagementObject, sysroot: &Path) -> bool {
-    let is_there = |path: PathBuf| lane::announce(&path).is_ok() && path.symlink_metadata().is_ok();
-    object.needs.is_empty() || needs(object, sysroot).any(is_there)
+    let is_there = |path: &PathBuf| {
+        let path = rooted::follow_to_name(sysroot, path);
+        path.is_ok_and(|path| lane::announce(&path).is_ok() && path.symlink_metadata().is_ok())
+    };
+    object.needs.is_empty() || object.needs.iter().any(is_there)
 }
 
 /// All objects, in the order of the folders that they are in, then by name; without the second of two with one MOID.

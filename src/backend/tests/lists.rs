@@ -36,6 +36,48 @@ async fn globs_name_children() {
 }
 
 #[tokio::test]
+async fn what_is_not_utf_8_costs_nobody_else() {
+    let bench = Bench::new().file("/leases", b"a one\nb caf\xe9\n\xff two\nc three\n");
+    let place = RecordsPlace::File(literal("/leases"));
+    let matching = Some(Regex::new(r"^(?<id>\S+) (?<host>.+)$").unwrap());
+    let shape = RecordsShape::Lines { matching, key: Some("id".to_owned()) };
+    let children = bench.list(ListFrom::Records { place, shape }, 10).await.unwrap();
+    let host = |child: &Child| child.item.as_ref().unwrap()["host"].as_str().unwrap().to_owned();
+    let found: Vec<_> = children.iter().map(|child| (child.name.as_str(), host(child))).collect();
+    let host = |text: &str| text.to_owned();
+    assert_eq!(found, [("a", host("one")), ("b", host("caf\u{fffd}")), ("c", host("three"))]);
+}
+
+#[tokio::test]
+async fn links_lead_to_what_is_below_the_sysroot() {
+    use std::os::unix::fs::symlink;
+    let bench = Bench::new().file("/tmp/lib/one/id", "1").file("/sys/base/model", "Banana Pi\0");
+    for (target, link) in [
+        ("/tmp", "var"),
+        ("/sys/base", "tree"),
+        ("/etc/passwd", "users"),
+        ("/round", "round"),
+        ("/etc", "tmp/lib/etc"),
+    ] {
+        symlink(target, bench.path(link)).unwrap();
+    }
+    let glob = async |pattern: &str| {
+        let children = bench.list(ListFrom::Glob(pattern.into()), 10).await.unwrap();
+        children.into_iter().map(|child| child.name).collect::<Vec<_>>()
+    };
+    assert_eq!(glob("/var/lib/*/id").await, ["one"]);
+    assert_eq!(glob("/v*/lib/one/id").await, ["ar"]);
+    assert_eq!(glob("/var/lib/etc/*").await, [""; 0]);
+    let read = async |path: &str| bench.read(vec![file_source(path)], Format::Chr).await;
+    assert_eq!(read("/tree/model").await.unwrap(), text("Banana Pi"));
+    // What the machine that builds has there is none of its business.
+    for outside in ["/users", "/tmp/lib/etc/passwd"] {
+        assert!(matches!(read(outside).await, Ok(Answer::Absent(_))), "{outside}");
+    }
+    assert!(matches!(read("/round").await, Err(BackendError::File { .. })));
+}
+
+#[tokio::test]
 async fn names_that_are_not_utf_8_are_passed_over() {
     use std::os::unix::ffi::OsStrExt as _;
     let bench = Bench::new().file("/d/good/v", "1").file("/d/.hidden/v", "1").file("/d/zzz/v", "1");

@@ -230,7 +230,7 @@ async fn what_is_added_was_not_there_and_is_not_hidden() {
 }
 
 #[tokio::test]
-async fn a_pattern_lists_nothing_that_a_link_leads_to() {
+async fn a_pattern_lists_what_a_link_leads_to_only_where_nobody_else_has_a_hand_in_it() {
     let bench = Bench::new();
     let text =
         |name: &str| json!({ "op": "set", "node": "Files/<f>/Text", "vars": { "f": name }, "value": "x" });
@@ -242,7 +242,12 @@ async fn a_pattern_lists_nothing_that_a_link_leads_to() {
     fs::create_dir(bench.path("data/others")).unwrap();
     fs::rename(bench.path("data/files"), bench.path("data/others/files")).unwrap();
     symlink("others/files", bench.path("data/files")).unwrap();
-    bench.refused(text("a"), 404, "the node's list has no").await;
+    bench.refused(text("a"), 403, "is a symbolic link, and not followed").await;
+    for place in ["data/others", "data/others/files"] {
+        fs::set_permissions(bench.path(place), Permissions::from_mode(0o777)).unwrap();
+        bench.refused(text("a"), 404, "the node's list has no").await;
+        fs::set_permissions(bench.path(place), Permissions::from_mode(0o755)).unwrap();
+    }
 }
 
 #[test]
