@@ -42,7 +42,7 @@ pub(crate) fn warnings(object: &ManagementObject) -> Problems {
         }
         matches(&node.mapping, &mut told);
         words::doubts(&node.mapping, lowest(&node.mapping), &mut told);
-        told.extend(words::secret(object, id));
+        words::secrets(object, id, &mut told);
         literal::doubts(object, id, &mut told);
         nested::chosen(object, id, &mut told);
         names::doubts(object, id, &mut told);

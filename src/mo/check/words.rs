@@ -44,20 +44,36 @@ pub(super) fn doubts(mapping: &NodeMapping, lowest: Option<f64>, told: &mut Vec<
     }
 }
 
-/// A value that servers write and none may read, in the arguments of its program, which everybody on the machine sees.
-pub(super) fn secret(object: &ManagementObject, id: NodeId) -> Option<String> {
+/// Values that servers write and none may read, in the arguments of a program, which everybody on the machine sees: the
+/// node's own, and those of other leaves.
+pub(super) fn secrets(object: &ManagementObject, id: NodeId, told: &mut Vec<String>) {
+    let node = object.node(id);
+    for (key, argv) in argvs(&node.mapping) {
+        let pieces = argv.iter().flat_map(|argument| &argument.0);
+        for (at, piece) in pieces.clone().enumerate() {
+            let is_said = pieces.clone().take(at).any(|earlier| earlier == piece);
+            match piece {
+                _ if is_said => {}
+                Piece::Value if key == "set.run" && is_secret(object, id) => told.push(format!(
+                    "`set.run` shows the value to everybody on the machine, as an argument: `input = [{:?}]` gives it on standard input",
+                    node.own_name()
+                )),
+                Piece::Leaf(path) if path.find(object, id).is_some_and(|leaf| is_secret(object, leaf)) => {
+                    told.push(format!(
+                        "`{key}` shows {{{path}}} to everybody on the machine, as an argument: what `input` lists is on standard input, and need not be in `run`"
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether a leaf is called like a secret, and treated like one: no server may read it.
+fn is_secret(object: &ManagementObject, id: NodeId) -> bool {
     let node = object.node(id);
     let name = node.own_name().to_ascii_lowercase();
-    let is_secret =
-        !node.properties.access.allows(AccessType::GET) && SECRETS.iter().any(|secret| name.contains(secret));
-    let argv = argvs(&node.mapping).find_map(|(key, argv)| (key == "set.run").then_some(argv))?;
-    let is_shown = argv.iter().any(|argument| argument.0.contains(&Piece::Value));
-    (is_secret && is_shown).then(|| {
-        format!(
-            "`set.run` shows the value to everybody on the machine, as an argument: `input = [{:?}]` gives it on standard input",
-            node.own_name()
-        )
-    })
+    !node.properties.access.allows(AccessType::GET) && SECRETS.iter().any(|secret| name.contains(secret))
 }
 
 /// All programs of a mapping with their arguments.

@@ -4,6 +4,8 @@ use super::mistakes::{HEAD, is_told, told_of};
 
 const KEPT: &str = "[node.A]\n";
 const FILE: &str = "/var/lib/acme/a";
+const SECRETS: &str =
+    "[node.Psk]\naccess = \"replace\"\n[node.User]\n[node.Do]\ninput = [\"Psk\", \"User\"]\n";
 
 /// A leaf that reads and writes in this way, with these other keys.
 fn leaf(keys: &str, get: &str, set: &str) -> String {
@@ -196,6 +198,18 @@ fn words_mean_what_they_do_where_they_are() {
             "[node.WifiKey]\naccess = \"replace\"\nset = { run = [\"/bin/x\", \"--\", \"{}\"] }".into(),
             "shows the value to everybody",
         ),
+        (
+            format!(
+                "{SECRETS}exec = {{ run = [\"/bin/x\", \"{{../User}}\", \"--key={{../Psk}}\", \"{{../Psk}}\"] }}"
+            ),
+            "`exec.run` shows {../Psk} to",
+        ),
+        (
+            format!(
+                "{SECRETS}access = \"replace\"\nset = {{ run = [\"/bin/x\", \"{{../Psk}}\", \"{{}}\"] }}"
+            ),
+            "`set.run` shows {../Psk} to",
+        ),
         (numbers("\"/bin/x\", \"{}\""), "numbers below 0 are refused"),
         (
             format!("[node.A]\nget = {{ file = \"{FILE}\", map = {{ up = \"on\", default = \"off\" }} }}"),
@@ -211,6 +225,9 @@ fn words_mean_what_they_do_where_they_are() {
         numbers("\"/bin/x\", \"--level={}\""),
         "[node.Number]\naccess = \"replace\"\nset = { run = [\"/bin/x\", \"--\", \"{}\"] }".into(),
         "[node.WifiKey]\naccess = \"replace\"\ninput = [\"WifiKey\"]\nset = { run = [\"/bin/x\"] }".into(),
+        format!("{SECRETS}exec = {{ run = [\"/bin/x\", \"{{../User}}\"] }}"),
+        format!("{SECRETS}exec = {{ run = [\"/bin/x\", \"{{../Psk}}\"] }}")
+            .replace("access = \"replace\"", ""),
         leaf(
             "",
             &format!("file = \"{FILE}\", map = {{ fast = \"on\", default = \"off\" }}"),
