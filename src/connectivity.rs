@@ -126,6 +126,7 @@ pub(crate) fn signs() -> OrderedSet<BusSign> {
         path: path.to_owned(),
         interface: interface.to_owned(),
         property: Some(property.to_owned()),
+        is_vouched: false,
     };
     let mut signs = sim_signs();
     for (kind, interface, property) in
@@ -155,6 +156,7 @@ pub(crate) fn sim_signs() -> OrderedSet<BusSign> {
             path: format!("{MODEMS}/{kind}/*"),
             interface: interface.to_owned(),
             property: Some(property.to_owned()),
+            is_vouched: false,
         });
     }
     signs

@@ -54,7 +54,10 @@ async fn bench(name: &str, configuration: &str, sysroot: &[(&str, &str)]) -> Ben
 /// A bench with an object that ships, whose programs find these ones of the test's in front of those that they call;
 /// `@folder@` in them is the bench's folder.
 async fn bench_with_programs(name: &str, sysroot: &[(&str, &str)], programs: &[(&str, &str)]) -> Bench {
-    let bench = bench(name, "", sysroot).await;
+    with_programs(bench(name, "", sysroot).await, name, programs)
+}
+
+fn with_programs(bench: Bench, name: &str, programs: &[(&str, &str)]) -> Bench {
     for (program, text) in programs {
         put_script(&bench, &format!("bin/{program}"), text);
     }

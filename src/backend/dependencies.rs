@@ -38,7 +38,7 @@ impl Dependencies {
         match &source.from {
             SourceKind::Value(_) | SourceKind::Store => {}
             // The listing is looked at by itself.
-            SourceKind::Item(_) => {}
+            SourceKind::Item(_) if source.watch.is_empty() => {}
             SourceKind::File { path, .. } => match path.fill_path(&context.variables(None)) {
                 Ok(path) => self.file(&path, context),
                 Err(_) => self.others = true,
@@ -55,8 +55,8 @@ impl Dependencies {
             }
             // A session's own values are nothing to those outside of it.
             SourceKind::Builtin(name) if name.starts_with("session-") || name == "agent-version" => {}
-            SourceKind::Property { object, property } => self.signal(object, Some(property), context),
-            SourceKind::Run(_) => self.program(&source.watch, context),
+            SourceKind::Property { object, property } => self.signal(object, Some(property), false, context),
+            SourceKind::Run(_) | SourceKind::Item(_) => self.program(&source.watch, context),
             SourceKind::Method { .. } | SourceKind::Builtin(_) => self.others = true,
         }
     }
@@ -75,7 +75,7 @@ impl Dependencies {
             }
             ListFrom::Object(object) => {
                 self.lists = true;
-                return self.signal(object, None, context);
+                return self.signal(object, None, false, context);
             }
             ListFrom::Records { .. } => {
                 self.lists = true;
@@ -106,15 +106,17 @@ impl Dependencies {
                 WatchEntry::File(path) => self.file(path, context),
                 WatchEntry::Folder(path) => self.folders.extend(below(path, context)),
                 WatchEntry::Neighbours => drop(self.kernel.insert(KernelTopic::Neighbours)),
+                WatchEntry::Object(object) => self.signal(object, None, true, context),
             }
         }
     }
 
     /// Adds a property of a D-Bus object; none: its objects, and all of their properties.
-    fn signal(&mut self, object: &str, property: Option<&String>, context: &Context<'_>) {
+    fn signal(&mut self, object: &str, property: Option<&String>, is_vouched: bool, context: &Context<'_>) {
         let Some((_, known)) = context.objects.iter().find(|(name, _)| name == object) else { return };
         let BusObject { name, path, interface, .. } = known.clone();
-        self.signals.insert(BusSign { service: name, path, interface, property: property.cloned() });
+        let property = property.cloned();
+        self.signals.insert(BusSign { service: name, path, interface, property, is_vouched });
     }
 
     fn file(&mut self, path: &str, context: &Context<'_>) {

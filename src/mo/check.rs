@@ -281,7 +281,12 @@ impl Check<'_> {
                     self.braces(argument, "get.args", braces);
                 }
             }
-            SourceKind::Item(name) => self.item(name),
+            SourceKind::Item(name) => {
+                self.item(name);
+                if !source.watch.is_empty() && !self.object.is_listed_by_program(self.id) {
+                    self.problem("`watch` of an `item` is for what a `run` has listed: of any other list the agent knows by itself what tells of changes");
+                }
+            }
             SourceKind::Value(text) => self.constant(text, &source.pipeline),
             SourceKind::Builtin(name) if !builtin::known(name) => {
                 self.problem(format!("there is no builtin {name:?}"));

@@ -8,7 +8,7 @@ use crate::ddf::{CaseSense, Format, NodeName, Properties};
 use crate::package::Profile;
 
 use super::alarm::Alarm;
-use super::mapping::{BusObject, NodeMapping};
+use super::mapping::{BusObject, ListFrom, NodeMapping, RecordsPlace};
 use crate::uri::Moid;
 
 /// A management object: what is described, and where its values come from.
@@ -258,6 +258,14 @@ impl ManagementObject {
     pub fn is_closed(&self, id: NodeId) -> bool {
         let node = self.node(id);
         node.properties.access.is_empty() && node.children.iter().all(|child| self.is_closed(*child))
+    }
+
+    /// Whether the node is in a list that a program makes.
+    #[must_use]
+    pub fn is_listed_by_program(&self, id: NodeId) -> bool {
+        let list =
+            self.lineage(id).find(|node| node.is_unnamed()).and_then(|node| node.mapping.list.as_ref());
+        list.is_some_and(|list| matches!(list.from, ListFrom::Records { place: RecordsPlace::Run(_), .. }))
     }
 
     /// The node and its ancestors, upwards.

@@ -16,7 +16,8 @@ pub struct Source {
     pub pipeline: Pipeline,
     /// Whether reading takes root: the privileged helper does it.
     pub privileged: bool,
-    /// What tells that a program would say something else now; nothing: it is asked again now and then.
+    /// What tells that a program would say something else now, of which this may be an item; nothing: it is asked again
+    /// now and then.
     pub watch: Vec<WatchEntry>,
 }
 
@@ -104,4 +105,6 @@ pub enum WatchEntry {
     Folder(String),
     /// Neighbours in the network, as the kernel knows them.
     Neighbours,
+    /// A D-Bus object, by its name in the mapping: its properties' signals tell.
+    Object(String),
 }

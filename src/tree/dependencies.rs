@@ -143,13 +143,9 @@ impl Walk<'_> {
 }
 
 /// Whether a source of a description is what a program has listed: of which elements there are, its `watch` tells, and
-/// of what is said of each, nothing does.
+/// of what is said of each, nothing does but a `watch` of the source's own.
 pub(super) fn is_untold(object: &ManagementObject, id: NodeId, source: &Source) -> bool {
-    if !matches!(source.from, SourceKind::Item(_)) {
-        return false;
-    }
-    let list = object.lineage(id).find(|node| node.is_unnamed()).and_then(|node| node.mapping.list.as_ref());
-    list.is_some_and(|list| matches!(list.from, ListFrom::Records { place: RecordsPlace::Run(_), .. }))
+    matches!(source.from, SourceKind::Item(_)) && source.watch.is_empty() && object.is_listed_by_program(id)
 }
 
 /// Whether what is at or below a description comes from files or lists of files, which may have the names of its

@@ -1,8 +1,17 @@
 //! `mo/services`, with a systemctl that the test plays.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use serde_json::json;
+use zbus::interface;
+use zbus::wire::Variant;
 
 use super::*;
+use crate::support::bus::Daemon;
+use crate::support::published::told;
 use crate::support::tools::written;
 
 const SERVICES: Published = Published { moid: "urn:x-omadm:mo:services:1.0", root: "Services" };
@@ -136,5 +145,50 @@ async fn without_a_list_there_is_nothing_and_nobody_is_asked() {
     let agent = bench.start().await;
     assert_eq!(SERVICES.read(&bench, &agent).await, json!({"Units": {}}), "{}", agent.log());
     assert_eq!(written(&bench, "calls"), "");
+    agent.stop().await;
+}
+
+/// The service manager, which tells of changes only those who have asked it to.
+struct Manager(Arc<AtomicBool>);
+
+#[interface(name = "org.freedesktop.systemd1.Manager")]
+impl Manager {
+    fn subscribe(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_unit_that_fails_is_told_and_until_then_nobody_asks() {
+    let daemon = Daemon::start();
+    let is_asked = Arc::<AtomicBool>::default();
+    let systemd = daemon.connect().name("org.freedesktop.systemd1");
+    let systemd = systemd.serve_at("/org/freedesktop/systemd1", Manager(Arc::clone(&is_asked)));
+    let systemd = systemd.build().await.unwrap();
+    let files = [("etc/omadm/services.conf", "vpn@office.service\n"), ("bin/systemctl", "")];
+    let bench = bench("services", &daemon.config(), &files).await;
+    let bench = with_programs(bench, "services", &[("systemctl", SYSTEMCTL)]);
+    let shown = |state: &str| {
+        let text = format!("Id=vpn@office.service\nDescription=VPN\nActiveState={state}\nSubState=x\n");
+        files::put(&bench.gateway.path("shown"), text, files::PLAIN).unwrap();
+    };
+    shown("active");
+    let text = std::fs::read_to_string(bench.gateway.path("mo/services/services.toml")).unwrap();
+    let often = text.replace("equals = \"failed\"\n", "equals = \"failed\"\nevery = \"1s\"\n");
+    bench.gateway.put_mo("services", "services.toml", &often).unwrap();
+    let agent = bench.start().await;
+    while !is_asked.load(Ordering::Relaxed) || !written(&bench, "calls").contains("show") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bench.session(&agent, 1).await;
+    agent.at_rest().await;
+    shown("failed");
+    let (path, properties) =
+        ("/org/freedesktop/systemd1/unit/vpn_40office_2eservice", "org.freedesktop.DBus.Properties");
+    let changed = HashMap::from([("ActiveState", Variant::from("failed"))]);
+    let body = ("org.freedesktop.systemd1.Unit", changed, [""; 0].as_slice());
+    systemd.emit_signal(None::<&str>, path, properties, "PropertiesChanged", &body).await.unwrap();
+    let alert = told(&bench, &agent, 1).await;
+    assert_eq!(alert["AlertType"], "urn:x-omadm:at:services:1.0:Failed", "{}", agent.log());
     agent.stop().await;
 }

@@ -16,7 +16,7 @@ use zbus::wire::OwnedVariant;
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use super::properties::INTERFACE;
-use super::{BUS, Bus, Trouble};
+use super::{BUS, Bus, BusMethod, Trouble};
 use crate::backend::answer::MAX_INPUT;
 use crate::base;
 use crate::base::OneByOne as _;
@@ -31,6 +31,13 @@ const MOST: usize = 64;
 /// connection only so many rules.
 const MOST_RULES: usize = 16;
 const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
+/// The service manager tells of changes only while somebody has asked it to; that ends with the connection.
+const SYSTEMD: BusMethod<'_> = BusMethod {
+    service: "org.freedesktop.systemd1",
+    path: "/org/freedesktop/systemd1",
+    interface: "org.freedesktop.systemd1.Manager",
+    name: "Subscribe",
+};
 
 /// A sign, by signals of a service, that a value or a listing may be another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +50,8 @@ pub struct BusSign {
     pub interface: String,
     /// The property; none: any of them, and that objects come and go.
     pub property: Option<String>,
+    /// Whether somebody knows that the service tells of all that is meant: it is not asked whether it does.
+    pub is_vouched: bool,
 }
 
 /// The signs that somebody waits for, of all who do.
@@ -176,7 +185,13 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
             let stream = MessageStream::for_match_rule(rule, &link, None).await?;
             base::spawn_in(&mut waiting, wait(stream, wanted, Arc::clone(&self.seen), id.clone()));
         }
-        let is_told = signs.len() <= MOST;
+        let mut is_told = signs.len() <= MOST;
+        if signs.iter().any(|sign| sign.service == SYSTEMD.service) {
+            is_told &= match bus.call_once(SYSTEMD, &()).await {
+                Err(zbus::Error::MethodError(name, ..)) => name.ends_with(".AlreadySubscribed"),
+                asked => asked.is_ok(),
+            };
+        }
         Ok(Followed { bus: Arc::clone(bus), link, signs: signs.clone(), is_told, waiting })
     }
 
@@ -219,6 +234,9 @@ impl<K: Ord> Seen<K> {
 impl BusSign {
     /// Whether the service tells of it, as it describes itself. One that is not there tells when it comes.
     async fn is_told(&self, bus: &Bus) -> bool {
+        if self.is_vouched {
+            return true;
+        }
         let before = self.path.split('*').next().unwrap_or_default();
         if self.property.is_none() || before != self.path {
             return self.has_manager(bus, before).await;
@@ -276,7 +294,7 @@ fn rules(
     let signal = || MatchRule::builder().msg_type(Type::Signal);
     let mut by_interface: OrderedMap<(&str, &str, &str), Properties> = OrderedMap::new();
     let (mut services, mut managed) = (OrderedSet::new(), OrderedSet::new());
-    for BusSign { service, path, interface, property } in signs.iter().take(MOST) {
+    for BusSign { service, path, interface, property, .. } in signs.iter().take(MOST) {
         services.insert(service.as_str());
         if path.contains('*') {
             managed.insert(service.as_str());

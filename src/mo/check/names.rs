@@ -4,7 +4,7 @@ use crate::spanned::{Problem, Problems, meant};
 
 use super::super::ddf_uri::NOWHERE;
 use super::super::limit::Bound;
-use super::super::mapping::{Call, ListFrom, Source, SourceKind};
+use super::super::mapping::{Call, ListFrom, Source, SourceKind, WatchEntry};
 use super::super::object::{ManagementObject, NodeId};
 
 /// The schemes by which servers get a DDF.
@@ -124,8 +124,12 @@ fn is_named(object: &ManagementObject, name: &str) -> bool {
             .list
             .as_ref()
             .is_some_and(|list| matches!(&list.from, ListFrom::Object(of) if of == name));
+        let watches = mapping.get.iter().map(|source| &source.watch);
+        let watches = watches.chain(mapping.list.as_ref().map(|list| &list.watch));
+        let by_watch = |entry: &WatchEntry| matches!(entry, WatchEntry::Object(of) if of == name);
         by_limit
             || by_list
+            || watches.flatten().any(by_watch)
             || mapping.get.iter().any(|source| by_source(&source.from))
             || super::machine::calls(mapping).any(|(_, call)| by_call(call))
     })

@@ -23,7 +23,7 @@ pub(super) fn list(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Opt
         reader.problem("max", "expected at least 1");
     }
     let privileged = matches!(kind, "file" | "run") && reader.or("privileged", false);
-    Some(List { from: from?, max, privileged, watch: watch(reader, kind == "run") })
+    Some(List { from: from?, max, privileged, watch: watch(reader, kind == "run", objects) })
 }
 
 fn glob(reader: &mut Reader<'_>) -> Option<ListFrom> {

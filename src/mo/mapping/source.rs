@@ -48,7 +48,7 @@ pub(super) fn source(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> O
         }
     }
     let privileged = matches!(kind, "file" | "object" | "run") && reader.or("privileged", false);
-    let watch = watch(reader, kind == "run");
+    let watch = watch(reader, matches!(kind, "run" | "item"), objects);
     let pipeline = pipeline(reader);
     Some(Source { from: from?, pipeline, privileged, watch })
 }

@@ -106,6 +106,7 @@ async fn programs_tell_nobody() {
         path: path.to_owned(),
         interface: interface.to_owned(),
         property: property.map(str::to_owned),
+        is_vouched: false,
     };
     let signs = [sign("/org/t/M/*", "org.t.M", None), sign("/org/t/Sim", "org.t.Sim", Some("Id"))];
     assert_eq!((modems.signals, modems.others), (signs.into(), false), "nobody was asked");
