@@ -22,6 +22,7 @@ mod links;
 mod many;
 mod scomo;
 mod services;
+mod sysroots;
 mod system;
 mod wan;
 

@@ -112,8 +112,11 @@ fn answer(
     seen: &Mutex<Vec<String>>,
     told: &Sender<()>,
 ) -> bool {
-    let head: Vec<String> =
-        std::io::Read::by_ref(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+    let head: Vec<String> = std::io::Read::by_ref(stream)
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty())
+        .collect();
     let Some(path) = head.first().and_then(|line| line.split(' ').nth(1)) else { return false };
     let field = |name: &str| head.iter().find_map(|line| line.strip_prefix(name)).unwrap_or("-");
     seen.lock().unwrap().push(format!("{path} {} {}", field("Range: "), field("If-Range: ")));
