@@ -2,7 +2,7 @@
 
 import json
 
-from bench import PROBE
+from bench import ACCOUNTS, PROBE
 from checks.register import check
 from server import SECRET
 
@@ -36,10 +36,15 @@ def writing(bench):
 def unit(bench):
     """a unit holds a session with the server in its name, and fails where that does; its timer can be enabled"""
     machine, server = bench.machine, bench.server
-    server.forget()
-    machine.run("systemctl", "start", "--no-block", "omadm-session@acme.service")
-    server.package()
-    bench.idle()
+    # To systemd, a hyphen can be a slash.
+    bench.account("acme-prod")
+    bench.reload()
+    for name in ("acme", "acme-prod"):
+        server.forget()
+        machine.run("systemctl", "start", f"omadm-session@{name}.service")
+        assert server.package().path.startswith(f"/{name}?")
+    machine.run("rm", f"{ACCOUNTS}/acme-prod.toml")
+    bench.reload()
     machine.run("systemctl", "start", "omadm-session@nobody.service", check=False)
     assert machine.show("omadm-session@nobody.service", "Result") == "exit-code"
     machine.run("systemctl", "enable", "--now", "omadm-session@acme.timer")
