@@ -16,6 +16,7 @@ mod man;
 mod mapping;
 mod names;
 mod operating;
+mod packages;
 mod pages;
 mod settings;
 mod statuses;

@@ -1,5 +1,7 @@
-"""Packages made of the one that is tested: an older one, with other settings by default, to upgrade from and go back to."""
+"""Packages made of the one that is tested: 0.1.0, with other settings by default, to upgrade from and go back to. Its program
+is the tested one: what the earlier one left behind are the fixtures."""
 
+import base64
 import os
 import subprocess
 from pathlib import Path
@@ -8,7 +10,7 @@ from machine import HERE
 
 # Where they are on the machine.
 AT = "/root/packages"
-OLD = "0.0.9-1"
+OLD = "0.1.0-1"
 SETTINGS = "etc/omadm/omadmd.toml"
 # What the older one's settings begin with.
 OF_OLD = "# As the older version had it.\n"
@@ -32,6 +34,13 @@ def rpm(deb, made):
     """The rpm of a deb, as `make rpm` makes it."""
     environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"}
     run(HERE.parent.parent / "packaging/rpm/build", deb, made, env=environment)
+
+
+def stored(machine, name):
+    """Has the agent, which does not run, the store of this fixture. Where the others of the folder are, too."""
+    packed = base64.b64encode((HERE.parent / "fixtures" / f"{name}.redb.gz").read_bytes()).decode()
+    script = 'cd /var/lib/omadm && base64 -d | gunzip >store.redb && chown omadm:omadm store.redb && chmod 600 store.redb'
+    machine.run("sh", "-euc", script, stdin=packed)
 
 
 def run(*command, **options):
