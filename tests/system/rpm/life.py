@@ -14,7 +14,7 @@ EDITED = "[session]\nretries = 3\n"
 LEFT = (
     r"/etc/omadm(/(accounts|mo)\.d(/.*)?|/omadmd\.toml\.rpm(save|new))?$|/usr/local/lib/probe$|/var/lib/(omadm|omadm-exec|rpm)(/.*)?$"
     r"|/etc/\.?(passwd|group|g?shadow)\b|/etc/systemd/system/[a-z-]+\.wants$|/var/(log|lib/systemd)/"
-    r"|/usr/share/(fish(/vendor_completions\.d)?|licenses|man/man\d)$|/etc/needrestart(/conf\.d)?$"
+    r"|/usr/share/(fish(/vendor_completions\.d)?|zsh/site-functions|licenses|man/man\d)$|/etc/needrestart(/conf\.d)?$"
 )
 
 
