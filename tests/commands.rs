@@ -316,13 +316,16 @@ async fn a_server_sees_and_does_what_its_account_permits() {
         ["GET", "urn:x-omadm:mo:demo:1.0//Uptime"],
         ["GET", format!("{}//CBT", support::SESSIONINFO)],
         ["DEFAULT", "https://x.example/", "urn:x-omadm:mo:demo:1.0"],
+        // Everybody's to read.
+        ["DEFAULT", "https://x.example/", support::SESSIONINFO],
+        ["DEFAULT", "https://x.example/", "urn:oma:mo:oma-dm-dmdac:1.0"],
     ]))]);
     bench.repository.put("/name", "text/plain", "not to be stored");
     let agent = bench.start().await;
     let notification = bench.notification();
     bench.send(&omadm_agent::lab::notifier::Notification { request_mos: true, ..notification }).await;
     bench.ended(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![200, 403, 403, 404, 200, 403]]);
+    assert_eq!(bench.statuses(), [vec![200, 403, 403, 404, 200, 403, 403, 403]]);
     assert_eq!(bench.counted(), 0);
     let mos = bench.packages()[0].json["MOS"].to_string();
     assert!(mos.contains(BENCH) && mos.contains(DEVINFO) && !mos.contains("mo:demo"), "{mos}");

@@ -11,7 +11,8 @@ pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>)
     };
     let object = context.tree.object_for(&moid.as_str().into(), context.principal.account.profile);
     let object = object.ok_or_else(|| TreeError::NotFound(moid.clone()))?;
-    if !context.principal.sees(object) {
+    // What is everybody's to read is not everybody's to say where it comes from.
+    if !context.principal.lists(object) {
         return Err(CommandError::NotPermitted(moid.clone()));
     }
     // Kept as a template: the network codes are those of the moment when it is used.

@@ -108,7 +108,8 @@ impl Principal<'_> {
 
     /// Whether the server's bootstrap lists the MOID. What is everybody's to read need not be listed, but it is in no
     /// MOS list then (TS 5.2.2).
-    pub(super) fn lists(&self, object: &ManagementObject) -> bool {
+    #[must_use]
+    pub fn lists(&self, object: &ManagementObject) -> bool {
         object.is_for(self.account.profile) && listed(self.account, object).is_some()
     }
 
