@@ -354,6 +354,35 @@ async fn the_approved_profile_says_first_why_a_session_is_held_and_hears_no_answ
     );
 }
 
+/// What is wrong with one alert keeps the server from managing the device in neither profile; but the approved one breaks off a
+/// session whose package is refused.
+#[tokio::test]
+async fn in_the_approved_profile_a_refused_package_ends_its_session_and_the_next_has_fewer_alerts() {
+    let setup = Setup {
+        account: Box::new(|account, _| {
+            account.profile = Profile::Approved;
+            account.extra = "schedule = { at-boot = false, first-contact = false }\n".to_owned();
+        }),
+        ..Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    put_alerts(&bench, &Destination::of(&SERVER_ID.into()), 0..3);
+    for status in [413, 400] {
+        bench.answer([Reply::status(status)]);
+    }
+    let mut agent = bench.start().await;
+    for most in [1, 0] {
+        bench.notify().await;
+        let what = format!("the next has {most} at most");
+        agent.logged("about the refusal", |line| line.contains(&what)).await;
+    }
+    // Three that end well: without any, and then all that are left, at once.
+    bench.session(&agent, 3).await;
+    assert_eq!(heard(&bench, "/dm"), [vec![0, 1, 2], vec![0], vec![], vec![1], vec![2]], "{}", agent.log());
+    assert!(agent.log().contains("alert urn:bench:at:0 is dropped"), "{}", agent.log());
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn of_a_bootstrap_the_server_hears_even_if_its_notification_comes_first() {
     for (schedule, complete) in [("jitter = \"24h\"", true), ("first-contact = false", false)] {

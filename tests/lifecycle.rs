@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use omadm_agent::lab::files;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
+use omadm_agent::lab::{Reply, files};
 use serde_json::json;
 
 use crate::support;
@@ -364,6 +364,51 @@ async fn an_account_that_was_removed_and_made_again_is_a_new_one_and_has_a_first
     }
     assert_eq!(bench.packages().len(), 3, "nor has any other: {}", agent.log());
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_session_that_fails_after_its_account_was_removed_no_attempt_follows_nor_is_said_to() {
+    let bench = Bench::with(support::Setup {
+        config: "[session]\nretries = 0\n".into(),
+        account: Box::new(|account, _| {
+            account.extra = "schedule = { at-boot = false, first-contact = false }\n".to_owned()
+        }),
+        ..support::Setup::default()
+    })
+    .await;
+    // Where one is left, that the other is gone is certain.
+    let other = Account {
+        secret: Some("other secret".to_owned()),
+        extra: "schedule = { at-boot = false, first-contact = false }\n".to_owned(),
+        ..Account::new("other", &format!("{}/other", bench.server.origin()), &bench.authority)
+    };
+    bench.gateway.put_account(&other).unwrap();
+    let file = bench.gateway.path("accounts").join(format!("{}.toml", support::SERVER_ID));
+    let text = std::fs::read_to_string(&file).unwrap();
+    for is_back in [false, true] {
+        files::put(&file, text.clone(), files::PLAIN).unwrap();
+        let mut agent = bench.start().await;
+        bench.answer([Reply::status(503).after(Duration::from_secs(4))]);
+        bench.notify().await;
+        agent.logged("the begin", |line| line.contains("bench: session") && line.contains("begins")).await;
+        std::fs::remove_file(&file).unwrap();
+        agent.logged("that it is gone", |line| line.contains("1 account,")).await;
+        if is_back {
+            files::put(&file, text.clone(), files::PLAIN).unwrap();
+            agent.logged("that it is back", |line| line.contains("2 accounts,")).await;
+        }
+        agent.logged("the end", |line| line.contains("bench: session") && line.contains("failed")).await;
+        bench.send(&Notification::new("other", b"other secret", u16::from(is_back) + 1)).await;
+        agent
+            .logged("another one", |line| line.contains("other: session") && line.contains("ended well"))
+            .await;
+        assert!(
+            !agent.log().contains("next attempt") && !agent.log().contains("not tried again"),
+            "{}",
+            agent.log()
+        );
+        agent.stop().await;
+    }
 }
 
 #[tokio::test]

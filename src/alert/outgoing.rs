@@ -115,6 +115,11 @@ impl OutgoingAlerts {
         (!settled.is_empty()).then(|| Change::AlertsSettled(self.destination.key(), settled))
     }
 
+    /// The number in the store of the first one that was gathered, and not answered yet.
+    pub fn first(&self) -> Option<u64> {
+        self.sent.first().map(|(number, _)| *number)
+    }
+
     /// Whether alerts wait that the server has not heard of.
     ///
     /// # Errors

@@ -83,7 +83,8 @@ impl Daemon {
     /// Goes on in a new agent state; sessions in flight finish in the old one, which it returns.
     async fn go_on_in(&mut self, agent_state: AgentState) -> Arc<AgentState> {
         self.notifications.follow(&agent_state);
-        self.sessions.queue.keep(|server_id| agent_state.peer(server_id).is_some());
+        let certain = self.config_files.doubt(&agent_state, &self.clock).is_none();
+        self.sessions.queue.keep(|server_id| agent_state.peer(server_id).is_some(), certain);
         self.sessions.followed.retain(|server_id| agent_state.peer(server_id).is_some());
         self.sessions.history.keep(|server_id| agent_state.peer(server_id).is_some());
         let before = std::mem::replace(&mut self.agent_state, Arc::new(agent_state));
@@ -93,7 +94,6 @@ impl Daemon {
         self.bootstrapping.follow(&before, &self.agent_state);
         let due = schedule::of_changes(&before, &self.agent_state, waking::now(), &mut *self.shared.random);
         self.sessions.ask(due);
-        let certain = self.doubt().is_none();
         self.subscriptions.follow(&before, &self.agent_state, certain).await;
         self.alarms.follow(&self.agent_state, certain).await;
         self.registrations.follow(&self.agent_state);

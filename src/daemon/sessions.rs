@@ -171,6 +171,7 @@ impl Sessions {
             exec_slots: exec_slots.clone(),
             budget: self.budget.clone(),
             outage: self.queue.outage(&destination),
+            alert_bound: self.queue.alert_bound(&destination),
             progress,
             stopping: shared.stopping.subscribe(),
         };
@@ -295,19 +296,30 @@ impl Daemon {
         let told = history::outcome(&ended.outcome);
         self.service.session_ended(destination.server_id.as_str(), &id, &told);
         let now = waking::now();
+        // A session is as it was when it began: its account may be gone by now, or another one.
+        let is_gone = self.sessions.queue.is_gone(&destination)
+            || self.agent_state.peer(&destination.server_id).is_none();
+        if is_gone {
+            self.sessions.history.keep(|server_id| *server_id != destination.server_id);
+        }
+        self.sessions.queue.learn_alert_bound(&destination, ended.alert_bound);
         let wait =
             self.sessions.queue.ended(&destination, &ended.outcome, now, self.shared.random.next_u32());
         let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
-        self.follow_with_alerts(&destination, &ended);
+        if !is_gone {
+            self.follow_with_alerts(&destination, &ended);
+        }
         let ends = Ends::of_session(&ended);
         // What the agent's own end breaks off is taken up at its next start.
         let mut changes = self.leftovers(&destination, ended, wait.is_none() && !outcome.is_stopped());
         let Destination { server_id, uri } = destination;
-        if let Some(wait) = wait {
+        if let Some(wait) = wait
+            && !is_gone
+        {
             log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: next attempt in {} s", wait.as_secs());
         }
-        // What was posted elsewhere is nothing to the account's schedule.
-        if uri.is_none() {
+        // What was posted elsewhere is nothing to the account's schedule; and what is gone has none.
+        if uri.is_none() && !is_gone {
             changes.extend(self.follow_up(&server_id, &outcome, server_time, wait.is_none()));
         }
         if let Err(error) = self.agent_state.store.commit(changes).await {

@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
+use super::alert_bound::AlertBound;
 use super::machine::{Again, Event, Outcome, PackageAnswer, SessionFailure, SessionLimits, SessionMachine};
 use super::outage::Outage;
 use super::queue::SessionRequest;
@@ -26,7 +27,7 @@ use crate::bearer::{Choice, ConnectionType};
 use crate::command::{self, Allowance, CommandContext, DataBudget, Report, Share, Whose};
 use crate::connectivity::{self, Carrier, Resolved};
 use crate::exec::{AfterSession, ExecSlots, Finished, SessionExecs};
-use crate::package::{self, Encoded, Package1, Reason, Verb};
+use crate::package::{self, Encoded, Package1, Profile, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
@@ -57,6 +58,8 @@ pub struct Session {
     pub budget: DataBudget,
     /// The outage of its destination, if that does not answer.
     pub outage: Arc<Outage>,
+    /// What sessions before it have learnt of the alerts that the server takes.
+    pub alert_bound: AlertBound,
     /// Who follows how far it comes.
     pub progress: Progress,
     /// Turns true when the agent ends.
@@ -74,6 +77,8 @@ pub struct Ended {
     pub untold: Vec<Finished>,
     /// Whether alerts wait that the server has not heard of.
     pub alerts_left: bool,
+    /// What the session has learnt of the alerts that the server takes.
+    pub alert_bound: AlertBound,
     /// The server's time, in seconds since 1970, where an answer gave it.
     pub server_time: Option<u64>,
     /// The interfaces that its last answer came by: that of the socket, and those below it. None: not known.
@@ -87,6 +92,7 @@ impl From<Outcome> for Ended {
             pending: Vec::new(),
             untold: Vec::new(),
             alerts_left: false,
+            alert_bound: AlertBound::default(),
             server_time: None,
             interfaces: Vec::new(),
         }
@@ -178,7 +184,7 @@ impl Session {
             ),
             Outcome::Failed { failure, .. } => {
                 let mut why = failure.to_string();
-                if let SessionFailure::Http(_) = failure {
+                if let SessionFailure::Http(_) | SessionFailure::RefusedAlerts { .. } = failure {
                     why = format!("{why} ({})", shown(&uri));
                 }
                 log::warn!(
@@ -202,7 +208,14 @@ impl Session {
             () = stopped(&mut stopping) => return Ok((STOPPED.into(), String::new())),
         };
         let settings = &self.agent_state.settings.session;
-        let limits = SessionLimits { retries: settings.retries, packages: settings.max_packages };
+        let limits = SessionLimits {
+            retries: settings.retries,
+            packages: settings.max_packages,
+            alerts: self.alert_bound.most,
+            // Another one may be the first by now.
+            refuses_first: self.alert_bound.refused.is_some()
+                && self.alert_bound.refused == driver.alerts.first(),
+        };
         let profile = self.peer.account.profile;
         let (mut machine, mut action) = SessionMachine::start(profile, limits, random.next(), uri, package1);
         // From a Package#2 until its commands are executed: what it says may be what ends the agent.
@@ -250,7 +263,7 @@ impl Session {
             }
         };
         drop(risk);
-        Ok((driver.close(outcome), machine.uri().to_owned()))
+        Ok((driver.close(outcome, machine.alert_bound()), machine.uri().to_owned()))
     }
 
     /// Prepares the driver, the address of the session, and its Package#1.
@@ -289,7 +302,7 @@ impl Session {
         let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
         let package1 = Package1 {
             mos,
-            alerts: alerts.gather(&agent_state.store, usize::MAX)?,
+            alerts: alerts.gather(&agent_state.store, self.alert_bound.most)?,
             requested,
             reasons: self.reasons()?,
         };
@@ -569,7 +582,7 @@ impl Driver<'_> {
 
     /// Closes the session. Where the server wants no results of what it commanded last, END among it, there is nothing
     /// to tell.
-    fn close(mut self, outcome: Outcome) -> Ended {
+    fn close(mut self, outcome: Outcome, (most, refused_alone): (usize, bool)) -> Ended {
         self.finish_report();
         drop(self.connection);
         let Session { agent_state, peer, exec_slots, .. } = self.session;
@@ -589,10 +602,15 @@ impl Driver<'_> {
             base::spawn(after.run(waiting));
         }
         let alerts_left = self.alerts.are_left(&agent_state.store).unwrap_or_default();
+        // What the draft's servers take is tried anew in each session; and so where all that waited was taken.
+        let is_learnt =
+            peer.account.profile == Profile::Approved && (outcome != Outcome::Completed || alerts_left);
+        let refused = if refused_alone { self.alerts.first() } else { None };
+        let alert_bound = if is_learnt { AlertBound { most, refused } } else { AlertBound::default() };
         let (mut pending, untold) = self.execs.close();
         pending.extend(self.alerts.rest());
         let (server_time, interfaces) = (self.server_time, self.interfaces);
-        Ended { outcome, pending, untold, alerts_left, server_time, interfaces }
+        Ended { outcome, pending, untold, alerts_left, alert_bound, server_time, interfaces }
     }
 }
 

@@ -31,6 +31,10 @@ pub struct SessionLimits {
     pub retries: u32,
     /// The most packages that are sent.
     pub packages: u32,
+    /// The most alerts that the server takes in one package, as far as is known.
+    pub alerts: usize,
+    /// Whether the server has refused a package with the first alert alone, in the session before.
+    pub refuses_first: bool,
 }
 
 /// An event that the driver tells the machine.
@@ -180,6 +184,16 @@ pub enum SessionFailure {
     /// The server answered with an HTTP status that ends the session.
     #[error("the server answered with HTTP status {0}")]
     Http(u16),
+    /// The server, of the approved enabler, refused a package that has alerts, perhaps for them.
+    #[error(
+        "the server answered with HTTP status {status} to a package with alerts: the next has {most} at most"
+    )]
+    RefusedAlerts {
+        /// The HTTP status.
+        status: u16,
+        /// The most alerts of the next package.
+        most: usize,
+    },
     /// The server sent a Package#2 that can't be read.
     #[error("Package#2: {0}")]
     Package(String),
@@ -263,10 +277,13 @@ impl SessionMachine {
         limits: SessionLimits,
         nonce: u64,
         uri: String,
-        package1: Package1,
+        mut package1: Package1,
     ) -> (Self, Action) {
-        let package = Arc::new(package::encode1(profile, &package1));
         let needs_deliver = !package1.alerts.is_empty();
+        if limits.refuses_first {
+            package1.alerts.clear();
+        }
+        let package = Arc::new(package::encode1(profile, &package1));
         let mut machine = Self {
             profile,
             limits,
@@ -277,9 +294,9 @@ impl SessionMachine {
             attempt: 0,
             needs_deliver,
             carried: package1.alerts.len(),
-            resendable: needs_deliver.then_some(Resendable::First(package1)),
-            most_alerts: usize::MAX,
-            was_refused_alone: false,
+            resendable: (!package1.alerts.is_empty()).then_some(Resendable::First(package1)),
+            most_alerts: limits.alerts,
+            was_refused_alone: limits.refuses_first && needs_deliver,
             package2: None,
             run: Run::default(),
         };
@@ -320,6 +337,13 @@ impl SessionMachine {
         (self.attempt, self.limits.retries.saturating_add(1))
     }
 
+    /// The most alerts that the server takes in one package, and whether it has refused one with the first of them alone:
+    /// what the next session has to know.
+    #[must_use]
+    pub fn alert_bound(&self) -> (usize, bool) {
+        (self.most_alerts, self.was_refused_alone)
+    }
+
     fn post(&mut self) -> Action {
         if self.sent == self.limits.packages {
             return fail(SessionFailure::Endless(self.sent), Again::Never);
@@ -351,8 +375,12 @@ impl SessionMachine {
             status if is_temporary(status) => {
                 self.unavailable(status, format!("HTTP status {status}"), answer, random)
             }
-            400 | 413 if self.has_alerts() => self.with_fewer_alerts(),
-            status => fail(SessionFailure::Http(status), Again::Never),
+            status @ (400 | 413) if self.has_alerts() => self.with_fewer_alerts(status, answer.retry_after),
+            status => {
+                // It was not for the alerts.
+                (self.most_alerts, self.was_refused_alone) = (usize::MAX, false);
+                fail(SessionFailure::Http(status), Again::Never)
+            }
         }
     }
 
@@ -361,14 +389,19 @@ impl SessionMachine {
     }
 
     /// Sends a refused package with fewer alerts, as it may be refused for them: they must not keep the server from
-    /// managing the device. Half of them stay behind, at last all; they ride in another one.
-    fn with_fewer_alerts(&mut self) -> Action {
+    /// managing the device. Half of them stay behind, at last all; they ride in another one. The approved enabler breaks the
+    /// session off: there it is the next session's package that has fewer.
+    fn with_fewer_alerts(&mut self, status: u16, retry_after: Option<Duration>) -> Action {
         let Some(kept) = &mut self.resendable else { return self.resend() };
         let alerts = kept.alerts();
         self.was_refused_alone = alerts.len() == 1;
         alerts.truncate(alerts.len() / 2);
         self.carried = alerts.len();
         self.most_alerts = self.carried.max(1);
+        if self.profile == Profile::Approved {
+            let failure = SessionFailure::RefusedAlerts { status, most: self.carried };
+            return fail(failure, retry_after.map_or(Again::Later, Again::After));
+        }
         self.package = Arc::new(match kept {
             Resendable::First(package) => package::encode1(self.profile, package),
             Resendable::Further(package) => package::encode3(self.profile, package, self.nonce),

@@ -20,6 +20,7 @@ use crate::base::OrderedMap;
 use crate::bearer::Choice;
 use crate::bearer::ConnectionType;
 
+use super::alert_bound::AlertBound;
 use super::machine::{Again, Outcome};
 use super::outage::Outage;
 use crate::base::{Backoff, Failures};
@@ -119,6 +120,19 @@ impl Queue {
         Arc::clone(&self.lines.entry(destination.clone()).or_default().outage)
     }
 
+    /// What sessions with a destination have learnt of the alerts that its server takes.
+    #[must_use]
+    pub fn alert_bound(&self, destination: &Destination) -> AlertBound {
+        self.lines.get(destination).map_or_else(AlertBound::default, |line| line.alert_bound)
+    }
+
+    /// Notes what the session that runs with a destination has learnt of the alerts that its server takes.
+    pub fn learn_alert_bound(&mut self, destination: &Destination, learnt: AlertBound) {
+        if let Some(line) = self.lines.get_mut(destination).filter(|line| !line.is_gone) {
+            line.alert_bound = learnt;
+        }
+    }
+
     /// The steps of the sessions that are due now.
     pub fn due(&mut self, now: Instant, circumstances: &Circumstances<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -164,6 +178,12 @@ impl Queue {
         let line = self.lines.get_mut(destination)?;
         let request = line.running.take()?;
         self.running -= 1;
+        if std::mem::take(&mut line.is_gone) {
+            if line.is_empty(now) {
+                self.lines.remove(destination);
+            }
+            return None;
+        }
         let wait = match outcome {
             Outcome::Completed | Outcome::Failed { again: Again::Never, .. } => {
                 (line.failures, line.backoff, line.unreachable) = (Failures::default(), None, false);
@@ -175,6 +195,7 @@ impl Queue {
                     // Nothing is tried there again.
                     line.asked = None;
                     line.outage = Arc::default();
+                    line.alert_bound = AlertBound::default();
                 }
                 if line.is_empty(now) {
                     self.lines.remove(destination);
@@ -251,15 +272,28 @@ impl Queue {
         }
     }
 
-    /// Forgets servers whose account is gone; their running sessions end by themselves.
-    pub fn keep(&mut self, known: impl Fn(&ServerId) -> bool) {
+    /// Forgets servers whose account is gone; their running sessions end by themselves. Where it is certain that the account
+    /// is, and not only its folder for a while, nothing follows from how they end.
+    pub fn keep(&mut self, known: impl Fn(&ServerId) -> bool, certain: bool) {
         self.lines.retain(|destination, line| {
             if known(&destination.server_id) {
                 return true;
             }
             (line.notified, line.own, line.scheduled) = (None, None, None);
+            let running = line.running.take();
+            if certain {
+                *line = Line::default();
+                line.is_gone = running.is_some();
+            }
+            line.running = running;
             line.running.is_some()
         });
+    }
+
+    /// Whether the account of the session that runs with this destination is gone, or was since it began.
+    #[must_use]
+    pub fn is_gone(&self, destination: &Destination) -> bool {
+        self.lines.get(destination).is_some_and(|line| line.is_gone)
     }
 
     /// The time when a session is due next; none while nothing can start before a running session ends.
@@ -326,6 +360,7 @@ fn forget_told(
             (line.failures, line.backoff, line.asked, line.unreachable) =
                 (Failures::default(), None, None, false);
             line.outage = Arc::default();
+            line.alert_bound = AlertBound::default();
         }
     }
 }

@@ -92,7 +92,7 @@ impl Inside {
         let mut connection = self.client.connection(Binding::Any);
         let (_running, stopping) = watch::channel(false);
         let parameters = Parameters::default();
-        let limits = SessionLimits { retries: 0, packages };
+        let limits = SessionLimits { retries: 0, packages, alerts: usize::MAX, refuses_first: false };
         let uri = self.account.server_uri.clone();
         let (mut machine, mut action) =
             SessionMachine::start(Profile::Draft, limits, 1, uri, Package1::default());

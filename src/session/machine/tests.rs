@@ -2,7 +2,8 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-const LIMITS: SessionLimits = SessionLimits { retries: 2, packages: 10 };
+const LIMITS: SessionLimits =
+    SessionLimits { retries: 2, packages: 10, alerts: usize::MAX, refuses_first: false };
 
 fn start() -> (SessionMachine, Action) {
     SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), Package1::default())
@@ -387,6 +388,37 @@ fn a_package_that_is_refused_for_its_alerts_is_sent_with_half_of_them_and_at_las
     let delivered = Action::Deliver { results: vec![], carried: 2, undeliverable: false };
     assert_eq!(machine.handle(package2(json!([])), 0), delivered);
     assert_eq!(machine.handle(Event::Delivered, 0), Action::Gather { most: 2 });
+}
+
+/// The approved enabler breaks a session off whose package is refused.
+#[test]
+fn in_the_approved_profile_it_is_the_next_session_that_has_half_of_the_alerts() {
+    let session = |limits, alerts| {
+        let package1 = Package1 { alerts: vec![alert(); alerts], ..Package1::default() };
+        SessionMachine::start(Profile::Approved, limits, 7, "https://dm.example/".into(), package1)
+    };
+    for status in [400, 413] {
+        let mut limits = LIMITS;
+        for (waiting, most) in [(5, 2), (2, 1), (1, 0)] {
+            let (mut machine, action) = session(limits, waiting);
+            assert_eq!(carried(&action), waiting);
+            let refused = failure(machine.handle(http(status, None), 0));
+            assert_eq!(refused, (SessionFailure::RefusedAlerts { status, most }, Again::Later));
+            (limits.alerts, limits.refuses_first) = machine.alert_bound();
+            assert_eq!((limits.alerts, limits.refuses_first), (most.max(1), most == 0));
+        }
+        let (mut machine, action) = session(limits, 1);
+        assert_eq!(carried(&action), 0);
+        let told = Action::Deliver { results: vec![], carried: 0, undeliverable: true };
+        assert_eq!(machine.handle(http(204, None), 0), told, "the one that alone was refused is to blame");
+        assert!(!machine.alert_bound().1);
+        let (mut machine, _) = session(limits, 1);
+        let refused = failure(machine.handle(http(status, None), 0));
+        assert_eq!(refused, (SessionFailure::Http(status), Again::Never), "none is to blame");
+        assert_eq!(machine.alert_bound(), (usize::MAX, false));
+        let (machine, _) = session(limits, 0);
+        assert!(!machine.alert_bound().1, "it waits no more");
+    }
 }
 
 #[test]

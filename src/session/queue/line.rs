@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::request::{Cause, SessionRequest, merge};
 use crate::base::Failures;
+use crate::session::alert_bound::AlertBound;
 use crate::session::outage::Outage;
 
 /// The rate of sessions that nobody who has proved who he is has asked for: so many at once, then one each `every`.
@@ -91,6 +92,9 @@ impl QueuedSession {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     pub(super) running: Option<SessionRequest>,
+    /// Whether the account of the session that runs is gone: nothing follows from how it ends, not even where an account of that
+    /// name is back.
+    pub(super) is_gone: bool,
     pub(super) notified: Option<QueuedSession>,
     /// The slot of alerts, and of further attempts.
     pub(super) own: Option<QueuedSession>,
@@ -109,6 +113,7 @@ pub(super) struct Line {
     /// Whether it was the way there that failed: another one may help.
     pub(super) unreachable: bool,
     pub(super) outage: Arc<Outage>,
+    pub(super) alert_bound: AlertBound,
     own_pace: Pace,
     unproven_pace: Pace,
 }
@@ -196,5 +201,6 @@ impl Line {
             && self.own_pace.is_idle(now)
             && self.unproven_pace.is_idle(now)
             && !self.outage.is_on()
+            && self.alert_bound == AlertBound::default()
     }
 }

@@ -523,8 +523,45 @@ fn an_account_that_is_gone_starts_nothing() {
     let now = Instant::now();
     let mut queue = Queue::default();
     queue.ask(request("a", 1, false), now);
-    queue.keep(|server_id| server_id != "a");
+    queue.keep(|server_id| server_id != "a", true);
     assert!(begin(&mut queue, now).is_empty());
+}
+
+/// Neither by itself, nor for an account of the same name that is there by then.
+#[test]
+fn a_session_whose_account_went_is_not_tried_again_and_leaves_nothing_to_the_next_of_its_name() {
+    let now = Instant::now();
+    let a = Destination::of(&"a".into());
+    for is_back in [false, true] {
+        for outcome in [failed(Again::Later), failed(Again::After(WAIT)), unreachable(), Outcome::Completed] {
+            let mut queue = Queue::default();
+            queue.ask(request("a", 1, false), now);
+            assert_eq!(begin(&mut queue, now).len(), 1);
+            queue.keep(|server_id| server_id != "a", true);
+            assert!(queue.is_gone(&a));
+            if is_back {
+                queue.ask(SessionRequest::plain(&"a".into(), Cause::Boot), now);
+                assert!(begin(&mut queue, now).is_empty(), "the other one still runs");
+            }
+            assert_eq!(queue.ended(&a, &outcome, now, u32::MAX), None, "{outcome:?}");
+            assert!(!queue.is_gone(&a) && queue.running() == 0);
+            let next = if is_back { vec![SessionRequest::plain(&"a".into(), Cause::Boot)] } else { vec![] };
+            assert_eq!(begin(&mut queue, now), next, "{outcome:?}");
+            assert_eq!(queue.next_wake(), None);
+        }
+    }
+}
+
+#[test]
+fn a_session_whose_account_is_out_of_sight_for_a_while_is_tried_again() {
+    let now = Instant::now();
+    let a = Destination::of(&"a".into());
+    let mut queue = Queue::default();
+    queue.ask(request("a", 1, false), now);
+    assert_eq!(begin(&mut queue, now).len(), 1);
+    queue.keep(|server_id| server_id != "a", false);
+    let wait = queue.ended(&a, &failed(Again::Later), now, u32::MAX).unwrap();
+    assert_eq!(begin(&mut queue, now + wait).len(), 1);
 }
 
 #[test]
