@@ -109,18 +109,53 @@ async fn what_was_cut_off_is_told_as_the_mapping_says() {
 }
 
 /// What an EXEC's end was told as so far, to a server of the approved profile.
-fn approved_alerts(bench: &Bench) -> Vec<serde_json::Value> {
-    let packages = bench.packages().into_iter();
-    packages
-        .filter_map(|package| package.json["Alert"].as_array().cloned())
-        .flatten()
-        .filter(|alert| alert["AlertType"] == "urn:x-omadm:at:exec:1.0:OperationComplete")
-        .collect()
+fn approved_alerts(bench: &Bench) -> Vec<Value> {
+    approved(bench, "urn:x-omadm:at:exec:1.0:OperationComplete")
 }
 
 async fn approved_bench() -> Bench {
     let account = |account: &mut Account, _: &_| account.profile = Profile::Approved;
     Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await
+}
+
+/// The alerts of this type that a server of the approved profile was told.
+fn approved(bench: &Bench, alert_type: &str) -> Vec<Value> {
+    let packages = bench.packages().into_iter();
+    let alerts = packages.filter_map(|package| package.json["Alert"].as_array().cloned()).flatten();
+    alerts.filter(|alert| alert["AlertType"] == alert_type).collect()
+}
+
+#[tokio::test]
+async fn in_the_approved_profile_it_has_the_executed_node_what_it_brought_about_and_a_data_type() {
+    let bench = approved_bench().await;
+    put_script(&bench, "job", "exit 10\n");
+    let mapping = |name: &str, data: &str| {
+        format!(
+            "[node.{name}.exec]\nrun = [\"@folder@/job\"]\n[node.{name}.exec.alert]\ntype = \"org.example.{name}\"\n\
+             target = \"{TOOLS}/1/Made\"\ndata = '{data}'\ncodes = {{ 10 = 1402 }}\nalways = true\n"
+        )
+    };
+    let mapping = [mapping("Number", "dm1x"), mapping("Document", "<ResultCode>{}</ResultCode>")].concat();
+    let exec = |name: &str| node(name, "null", "Exec", "One", "");
+    put_tools(&bench, &[exec("Number"), exec("Document")].concat(), &mapping, &json!({}));
+    bench.play(json!([[["EXEC", tool("Number")], ["EXEC", tool("Document")]]]));
+    let agent = bench.start().await;
+    bench.notify().await;
+    for (name, data_type, data) in
+        [("Number", "int", json!(1402)), ("Document", "text/xml", json!("<ResultCode>1402</ResultCode>"))]
+    {
+        let alert_type = format!("org.example.{name}");
+        bench.until(&agent, "an alert", |_| !approved(&bench, &alert_type).is_empty()).await;
+        let expected = json!({
+            "AlertType": alert_type,
+            "SourceURI": format!("{TOOLS}/1/{name}"),
+            "TargetURI": format!("{TOOLS}/1/Made"),
+            "DataType": data_type,
+            "Data": {"DM1x": data},
+        });
+        assert_eq!(approved(&bench, &alert_type), [expected]);
+    }
+    agent.stop().await;
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! The whole life of a firmware update as the published object has it, with an installer that the test plays: a mapping
 //! and a program, and nothing of it in the agent.
 
+use omadm_agent::lab::gateway::Account;
+use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use crate::support::Bench;
 use crate::support::published::{Published, STEPS, alerts, at, told};
 use crate::support::tools::{put_script, written};
+use crate::support::{Bench, Setup};
 
 const FUMO: Published = Published { moid: "urn:oma:mo:oma-fumo:1.0", root: "FUMO" };
 
@@ -30,7 +32,11 @@ esac
 "#;
 
 async fn bench() -> Bench {
-    let bench = Bench::new().await;
+    put(Bench::new().await)
+}
+
+/// The bench, with the object.
+fn put(bench: Bench) -> Bench {
     for (file, text) in [
         ("fumo.toml", include_str!("fixtures/fumo/fumo.toml")),
         ("fumo.ddf.xml", include_str!("fixtures/fumo/fumo.ddf.xml")),
@@ -106,6 +112,31 @@ async fn a_package_that_is_corrupt_is_told_as_the_object_has_it() {
     FUMO.session(&bench, &agent, &[url, exec("DownloadAndUpdate")]).await;
     assert_eq!(told(&bench, &agent, 1).await, alert("downloadandupdate", "critical", 402));
     assert_eq!(FUMO.read(&bench, &agent).await["State"], 20);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn to_a_server_of_the_approved_profile_its_alert_is_that_of_a_dm_1x_object() {
+    let account = |account: &mut Account, _: &_| account.profile = Profile::Approved;
+    let bench = put(Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await);
+    let agent = bench.start().await;
+    let url = FUMO.hget(&bench, "DownloadAndUpdate/PkgURL", &json!("https://pkg.example/2.0"));
+    bench.play(json!([[url, exec("DownloadAndUpdate")]]));
+    bench.notify().await;
+    let told = || {
+        let packages = bench.packages().into_iter();
+        let mut alerts = packages.filter_map(|package| package.json["Alert"].as_array().cloned()).flatten();
+        alerts.find(|alert| alert["AlertType"].to_string().contains("firmwareupdate"))
+    };
+    bench.until(&agent, "the alert", |_| told().is_some()).await;
+    let expected = json!({
+        "AlertType": "org.openmobilealliance.dm.firmwareupdate.downloadandupdate",
+        "SourceURI": format!("{}/system/", FUMO.moid),
+        "DataType": "int",
+        "Mark": "critical",
+        "Data": {"DM1x": 402},
+    });
+    assert_eq!(told(), Some(expected));
     agent.stop().await;
 }
 
