@@ -38,6 +38,7 @@ async fn a_session_is_followed_stage_by_stage() {
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = lines.last().unwrap();
     assert_eq!((code, &last["stage"], &last["what"]), (Some(0), &json!("end"), &json!("completed")), "{out}");
+    assert!(last["ok"] == true && lines.iter().filter(|line| line["ok"].is_boolean()).count() == 1, "{out}");
     let (code, _, err) = ctl(&agent, &["session", "start", "nobody"]).await;
     assert!(code == Some(1) && err.contains("no account has the server id \"nobody\""), "{err}");
     agent.stop().await;
@@ -61,7 +62,10 @@ async fn a_session_that_can_t_be_held_stops_at_its_stage_with_a_hint() {
     agent.agent.said(&line).await;
     assert!(out.contains("\n  name ") && !out.contains("\n  TCP "), "{out}");
     assert!(
-        out.contains("not answered: ") && out.contains("can't connect") && out.contains("look at"),
+        out.contains("  again          attempt 1 of ")
+            && out.contains("not answered: ")
+            && out.contains("can't connect")
+            && out.contains("look at"),
         "{out}"
     );
     let (code, out, err) = ctl(&agent, &["status"]).await;
@@ -107,6 +111,24 @@ async fn a_reload_fails_where_a_file_is_broken_and_says_what_is() {
     let config = bench.gateway.config();
     let (code, out, _) = ctl(&agent, &["config", "check", config.to_str().unwrap()]).await;
     assert!(code == Some(1) && out.contains("other.toml:2: server-uri"), "{out}");
+    // Of one mistake, all name the same line: that of its key, not of the table that it is in.
+    std::fs::remove_file(&account).unwrap();
+    let wrong = "moid = \"urn:x\"\nroot = \"Wrong\"\ninstances = [\"1\"]\n[node.Level]\nformat = \"int\"\n\
+        get = { file = \"/x\" }\nmin = 7\nmax = 3\n";
+    bench.gateway.put_mo("wrong", "wrong.toml", wrong).unwrap();
+    let lines = |told: &str| {
+        let of_it = told.lines().filter(|line| line.contains("wrong.toml")).map(str::to_owned);
+        of_it.collect::<Vec<_>>()
+    };
+    let (_, _, by_agent) = ctl(&agent, &["reload"]).await;
+    let (_, by_hand, _) = ctl(&agent, &["config", "check", config.to_str().unwrap()]).await;
+    let folder = config.parent().unwrap().join("mo/wrong").display().to_string();
+    let (_, alone, _) = ctl(&agent, &["mo", "check", &folder]).await;
+    assert!(lines(&by_hand).iter().any(|line| !line.contains("wrong.toml:4:")), "{by_hand}");
+    assert_eq!((lines(&by_agent), lines(&alone)), (lines(&by_hand), lines(&by_hand)));
+    for line in lines(&by_hand) {
+        assert!(agent.agent.log().contains(line.as_str()), "{line}: {}", agent.agent.log());
+    }
     agent.stop().await;
 }
 
@@ -120,7 +142,8 @@ async fn what_is_in_the_tree_is_printed_and_alerts_are_raised() {
     let (code, out, _) = ctl(&agent, &["get", &format!("{DEVINFO}//DevID")]).await;
     assert_eq!((code, out.trim_end()), (Some(0), device.as_str().unwrap()));
     let (code, out, _) = ctl(&agent, &["get", "--json", &format!("{DEVINFO}//")]).await;
-    assert!(code == Some(0) && serde_json::from_str::<Value>(&out).is_ok(), "{out}");
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert!(code == Some(0) && shown["value"]["MOData"]["DevID"] == device, "{out}");
     // Who names a device does not steer the terminal of who looks at it.
     let (code, out, err) = ctl(&agent, &["get", "urn:x-test:mo:named:1.0//Name"]).await;
     assert_eq!((code, out.as_str()), (Some(0), "a?[2Jb\n"), "{err}{}", agent.agent.log());
@@ -132,7 +155,7 @@ async fn what_is_in_the_tree_is_printed_and_alerts_are_raised() {
     bench.answered_end(&agent.agent, 1).await;
     assert!(bench.packages()[0].json.to_string().contains("com.acme.cabinet"));
     let (code, _, err) = ctl(&agent, &["alert", "raise", "no type"]).await;
-    assert!(code == Some(1) && err.contains("alert type"), "{err}");
+    assert!(code == Some(2) && err.contains("alert type"), "{err}");
     agent.stop().await;
 }
 
@@ -152,7 +175,10 @@ async fn alerts_that_wait_are_listed_and_forgotten() {
     assert_eq!(ctl(&agent, &["alert", "drop", "nobody"]).await.0, Some(1));
     assert_eq!(ctl(&agent, &["alert", "drop", SERVER_ID]).await.0, Some(0));
     let (_, out, _) = ctl(&agent, &["alert", "list", "--json"]).await;
-    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), json!({ "version": 1, "alerts": [] }));
+    assert_eq!(
+        serde_json::from_str::<Value>(&out).unwrap(),
+        json!({ "version": 1, "ok": true, "alerts": [] })
+    );
     let (_, out, _) = ctl(&agent, &["account", "list"]).await;
     assert_eq!(out, format!("{SERVER_ID}  https://127.0.0.1:1/dm\n"));
     let (code, _, err) = ctl(&agent, &["config-request", "urn:nothing"]).await;

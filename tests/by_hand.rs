@@ -98,10 +98,57 @@ async fn each_node_is_shown_with_its_value_or_why_it_has_none() {
         assert!(out.contains(&format!("{BOARD}/1/\n  Speed = 7\n")), "{out}");
         assert!(out.contains(DEVINFO) && !out.contains(SECRET) && !out.contains('\u{1b}'), "{out}");
     }
+    // A slash at the end does no harm, but for that of a root it means nothing.
+    for uri in [board("Ports"), board("Ports/"), board("Ports/?lv=1")] {
+        let (code, out, err) = ctl(&agent, &["tree", &uri]).await;
+        assert_eq!(
+            (code, out),
+            (Some(0), format!("{}: the machine lists nothing\n", board("Ports"))),
+            "{err}"
+        );
+    }
     let (_, out, _) = ctl(&agent, &["tree", &format!("{DMACC}/{SERVER_ID}/?lv=1")]).await;
     assert!(out.contains("  Push: what is in it is left out\n") && !out.contains("GCM"), "{out}");
     let (code, _, err) = ctl(&agent, &["tree", "urn:nothing//"]).await;
     assert!(code == Some(1) && err.contains("urn:nothing"), "{err}");
+    agent.stop().await;
+}
+
+/// Of what is left out, it is said why; a value that is empty is not one that is missing.
+#[tokio::test]
+async fn what_has_no_value_is_told_apart_from_what_is_empty_and_from_what_fails() {
+    let bench = Bench::new().await;
+    put_board(&bench, "run = [\"/bin/true\"]");
+    let failing = "moid = \"urn:x-test:mo:fails:1.0\"\nroot = \"Fails\"\ninstances = [\"1\"]\n\
+        [node.Bad]\nformat = \"int\"\nget = { file = \"@folder@/root/word\" }\n[node.Empty]\ndefault = \"\"\n[node.Good]\nget = { value = \"g\" }\n";
+    bench.gateway.put_mo("fails", "fails.toml", failing).unwrap();
+    files::put(&bench.gateway.path("root/word"), "seven\n", files::PLAIN).unwrap();
+    let agent = Agent::start(&bench).await;
+    let get = async |uri: &str| ctl(&agent, &["get", uri]).await;
+    let (code, out, err) = get(&board("Gone")).await;
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+    assert!(
+        err.starts_with(&format!("{}: no value: ", board("Gone"))) && err.contains("nothing-here"),
+        "{err}"
+    );
+    let (code, out, err) = get(&board("Note")).await;
+    assert_eq!(
+        (code, out, err),
+        (Some(1), String::new(), format!("{}: no value: nobody has set it\n", board("Note")))
+    );
+    let fails = |node: &str| format!("urn:x-test:mo:fails:1.0/1/{node}");
+    assert_eq!(get(&fails("Empty")).await, (Some(0), "\n".to_owned(), String::new()));
+    let (code, out, err) = get(&fails("")).await;
+    assert!(code == Some(0) && out.contains("\"Good\": \"g\""), "{out}{err}");
+    assert!(err.starts_with(&format!("{}: no value: ", fails("Bad"))) && err.lines().count() == 1, "{err}");
+    let (code, out, _) = ctl(&agent, &["get", "--json", &fails("")]).await;
+    let read: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &read["missing"][0]["uri"]), (Some(0), &json!(fails("Bad"))), "{out}");
+    let (code, out, _) = ctl(&agent, &["get", "--json", &board("Note")]).await;
+    let read: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &read["ok"], &read["value"]), (Some(1), &json!(false), &Value::Null), "{out}");
+    assert_eq!(read["missing"][0]["why"], "nobody has set it");
+    assert_eq!(get("urn:nothing//A").await.0, Some(1));
     agent.stop().await;
 }
 
@@ -198,10 +245,16 @@ async fn a_node_is_executed_and_waited_for_and_no_server_is_told() {
     let (code, out, err) = ctl(&agent, &["exec", &x_name]).await;
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), format!("{uri}: 200\n").as_str(), ""));
     assert_eq!(written(&bench, "runs"), "run\n");
-    put_script(&bench, "job", "exit 3\n");
+    // What fails says why, and where to look.
+    put_script(&bench, "job", "echo begun >&2; echo 'no \u{202e}modem' >&2; exit 3\n");
     let (code, out, _) = ctl(&agent, &["exec", "--json", "--wait", &uri]).await;
     let ended: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &ended["version"], &ended["status"]), (Some(1), &json!(1), &json!(500)), "{out}");
+    assert_eq!(ended["what"], "ended with code 3: no \u{fffd}modem", "{out}");
+    assert!(ended["lookAt"].as_str().unwrap().starts_with("what its program said: `"), "{out}");
+    let (code, out, err) = ctl(&agent, &["exec", &uri]).await;
+    assert_eq!((code, out), (Some(1), format!("{uri}: 500: ended with code 3: no \u{fffd}modem\n")));
+    assert!(err.starts_with("look at what its program said"), "{err}");
     // What outlives the command.
     put_script(&bench, "job", "touch @folder@/begun; while ! [ -e @folder@/go ]; do sleep 0.1; done\n");
     let (code, out, _) = ctl(&agent, &["exec", &uri]).await;
@@ -365,6 +418,13 @@ async fn the_last_contact_is_known_after_a_restart() {
     let (_, out, _) = ctl(&agent, &["status", "--json"]).await;
     let server = &serde_json::from_str::<Value>(&out).unwrap()["servers"][SERVER_ID];
     assert!(server["lastContact"].is_u64() && server["outcome"].is_null(), "{server}");
+    assert_eq!(server["lastContactPrecision"], "day", "no more is kept");
+    let (_, out, _) = ctl(&agent, &["status", SERVER_ID]).await;
+    assert!(out.contains("last contact   today\n") || out.contains("last contact   yesterday\n"), "{out}");
+    assert!(
+        out.starts_with("omadm-agent ") && out.contains("\n  link "),
+        "of one server, the head is shown too: {out}"
+    );
     agent.stop().await;
 }
 

@@ -11,7 +11,7 @@ fn help(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A line of the table: a command, its options, and what its arguments are.
+/// A line of the table: a command, its options, and what its argument is, with `*` where there may be many.
 fn line(command: &str) -> String {
     let help = help(&command.split(' ').collect::<Vec<_>>());
     let usage = help.lines().find_map(|line| line.strip_prefix("Usage: omadmctl [--json] ")).unwrap();
@@ -23,10 +23,12 @@ fn line(command: &str) -> String {
         options.push(format!("--{name}{}", if takes { "=" } else { "" }));
     }
     let last = rest.rsplit(' ').next().unwrap().trim_matches(['[', ']', '…']);
-    let kind = match last {
-        "SERVER" => "server",
-        "DIR" => "dir",
-        "FILE" => "file",
+    let kind = match (last, rest.ends_with('…')) {
+        ("SERVER", _) => "server",
+        ("DIR", false) => "dir",
+        ("DIR", true) => "dir*",
+        ("FILE", false) => "file",
+        ("FILE", true) => "file*",
         _ => "",
     };
     format!("{command}|{}|{kind}", options.join(" "))
@@ -91,5 +93,13 @@ fn a_real_bash_completes_commands_options_and_servers() {
     assert_eq!(bash("omadmctl set --d"), ["--dry-run"]);
     assert_eq!(bash("omadmctl --v"), ["--version"]);
     let board = folder.path().join("board").display().to_string();
-    assert_eq!(bash(&format!("omadmctl mo check {}/b", folder.path().display())), [board.as_str()]);
+    let begun = format!("{}/b", folder.path().display());
+    assert_eq!(bash(&format!("omadmctl mo check {begun}")), [board.as_str()]);
+    // What has been given is not offered again, where one is all that there may be.
+    assert_eq!(bash("omadmctl session start acme "), [""; 0]);
+    assert_eq!(bash("omadmctl exec --wait --"), ["--dry-run", "--json", "--help"]);
+    assert_eq!(bash("omadmctl --json exec --"), ["--dry-run", "--wait", "--help"]);
+    assert_eq!(bash(&format!("omadmctl mo check {board} {begun}")), [board.as_str()]);
+    assert_eq!(bash(&format!("omadmctl mo ddf {board} {begun}")), [""; 0]);
+    assert_eq!(bash(&format!("omadmctl mo read --sysroot {board} {begun}")), [board.as_str()]);
 }

@@ -24,6 +24,7 @@ mod clock;
 mod commands;
 mod completions;
 mod conformance;
+mod ctl;
 mod damage;
 mod demo;
 mod described;

@@ -187,7 +187,7 @@ fn a_ddf_is_made_of_a_mapping_and_is_sound() {
     let tree = said(&mo, &["ddf", "show", "-"], &made);
     assert!(tree.contains("├─ Celsius  int    Get  "), "{tree}");
     let json: Value = serde_json::from_str(&said(&mo, &["mo", "ddf", "--json", "board/"], "")).unwrap();
-    assert_eq!(json["nodes"][0]["ddfName"], "urn:x-acme:mo:board:1.0");
+    assert_eq!(json["description"]["nodes"][0]["ddfName"], "urn:x-acme:mo:board:1.0");
     folder.mo("board/board.toml", &BOARD.replace("int", "text"));
     let output = ctl(&mo, &["mo", "ddf", "board"], "");
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
@@ -255,7 +255,8 @@ fn errors_and_warnings_are_told_in_the_order_of_lines() {
     let warnings = told.lines().filter(|line| line.starts_with("warning: ")).count();
     assert_eq!(warnings, 3, "{told}");
     let json: Value = serde_json::from_str(&found(&mo, &["--json", "mo", "check", "board"], "")).unwrap();
-    assert_eq!((&json[0]["severity"], &json[0]["line"]), (&"error".into(), &9.into()));
+    let finding = &json["findings"][0];
+    assert_eq!((&finding["severity"], &finding["line"]), (&"error".into(), &9.into()));
     let one = said(&mo.join("panel"), &["mo", "check", "."], "");
     assert!(
         one.ends_with(
@@ -286,5 +287,6 @@ fn what_readers_overlook_in_a_ddf_is_told() {
         "-:1: <MgmtTree> has no <VerDTD>\n-:2: <Node> has no <DFProperties>\n-:2: is a leaf without a <MIME>\n"
     );
     let json: Value = serde_json::from_str(&found(&here, &["ddf", "check", "--json", "/gone"], "")).unwrap();
-    assert_eq!((&json[0]["severity"], &json[0]["file"]), (&"error".into(), &"/gone".into()));
+    let finding = &json["findings"][0];
+    assert_eq!((&finding["severity"], &finding["file"]), (&"error".into(), &"/gone".into()));
 }

@@ -1,5 +1,6 @@
 # Completion of omadmctl for fish. The table is made of omadmctl's own help: WRITE=1 make test ONLY=tests/completions
-# writes it. A line is a command, its options (with = those that take a text), and what its arguments are.
+# writes it. A line is a command, its options (with = those that take a text), and what its argument is, with * where
+# there may be many.
 
 function __omadmctl_table
     string split \n 'TABLE
@@ -20,21 +21,26 @@ config check||file
 reload||
 notify|--server-id= --secret-file= --request-mos --prefer= --id=|
 report||dir
-ddf show||file
-ddf check||file
-mo check|--read --sysroot=|dir
+ddf show||file*
+ddf check||file*
+mo check|--read --sysroot=|dir*
 mo ddf||dir
 mo new||file
-mo read|--sysroot=|dir
+mo read|--sysroot=|dir*
 explain|--page=|
 TABLE' | string match -v TABLE
 end
 
 function __omadmctl_complete
     set -l current (commandline -ct)
+    set -l before (commandline -opc)[2..-1]
+    # The table knows which options have a text behind them.
+    set -l texts (__omadmctl_table | string match -ar -- '--[a-z-]+(?==)')
     set -l given
-    for word in (commandline -opc)[2..-1]
-        string match -q -- '-*' $word; or set -a given $word
+    set -l previous
+    for word in $before
+        string match -q -- '-*' $word; or contains -- "$previous" $texts; or set -a given $word
+        set previous $word
     end
     set -l last (commandline -opc)[-1]
     set -l nexts
@@ -45,10 +51,13 @@ function __omadmctl_complete
             if contains -- $last= $options
                 __fish_complete_path $current
             else if string match -q -- '-*' $current
-                string replace = '' -- $options
-                printf '%s\n' --json --help
-            else
-                switch $fields[3]
+                # What is there already is not offered again.
+                for option in (string replace = '' -- $options) --json --help
+                    contains -- $option $before; or echo $option
+                end
+            else if string match -q -- '*\*' $fields[3]; or test (count $given) -le (count (string split ' ' -- $fields[1]))
+                # Nor is another argument, where the command takes one.
+                switch (string replace '*' '' -- $fields[3])
                     case server
                         omadmctl account list --json 2>/dev/null | string match -ar '"server":"[^"]*"' | string replace -r '.*:"(.*)"' '$1'
                     case dir

@@ -1,4 +1,4 @@
-//! What the running agent is asked for: `reload`, `get`, `session list`, `alert raise`, `config-request`.
+//! What the running agent is asked for: `reload`, `get`, `set`, `alert raise`, `config-request`, and others.
 
 use std::io::{self, Write};
 
@@ -14,17 +14,7 @@ pub(super) fn told<O: Write, E: Write>(
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    if as_json {
-        let name = match error {
-            AskError::NoBus(_) => "NoBus",
-            AskError::NoAgent => "NoAgent",
-            AskError::Denied(_) => "AccessDenied",
-            AskError::Late => "Late",
-            AskError::Refused { name, .. } => name,
-        };
-        writeln!(terminal.out, "{}", json!({ "error": name, "why": error.to_string() }))?;
-    }
-    terminal.complain(&error.to_string())?;
+    terminal.fail(error.name(), &error.to_string(), as_json)?;
     if let (AskError::Refused { why, .. }, false) = (error, as_json)
         && let Some(hint) = hint::of_command(why)
     {
@@ -33,47 +23,79 @@ pub(super) fn told<O: Write, E: Write>(
     Ok(false)
 }
 
-/// Asks for something that is answered by that it is done.
+/// Asks for something that is answered by that it is done, or by what it has brought.
 pub(super) fn order<O: Write, E: Write>(
     method: &str,
     (kinds, arguments): (&'static str, Json),
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    match Client::connect().and_then(|client| client.ask(method, kinds, arguments)) {
-        Ok(values) => {
-            let value = values.first().cloned().unwrap_or(Json::Null);
-            if as_json {
-                writeln!(terminal.out, "{}", json!({ "done": true, "answer": value }))?;
-            }
-            for line in value.as_array().into_iter().flatten().filter_map(Json::as_str).filter(|_| !as_json) {
-                terminal.say(line)?;
-            }
-            Ok(true)
-        }
-        Err(error) => told(&error, as_json, terminal),
+    let done = Client::connect().and_then(|client| client.ask(method, kinds, arguments));
+    let brought = match done {
+        Ok(values) => values.into_iter().next(),
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    if as_json {
+        let members = brought.map_or_else(|| json!({}), |brought| json!({ "instances": brought }));
+        return terminal.answer(true, members);
     }
+    for line in brought.iter().filter_map(Json::as_array).flatten().filter_map(Json::as_str) {
+        terminal.say(line)?;
+    }
+    Ok(true)
 }
 
-/// Prints what is at a ClientURI: a leaf's value, anything else as JSON.
+/// Prints what is at a ClientURI: a leaf's value, anything else as JSON. What of it can't be read is told, with its
+/// reason. Returns whether there is anything.
 pub(super) fn get<O: Write, E: Write>(
     client_uri: &str,
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    let read = Client::connect().and_then(|client| client.json("Get", "s", json!([client_uri])));
-    match read {
-        Ok(value) => {
-            match value {
-                Json::String(text) if !as_json => terminal.say(&text)?,
-                Json::Null if !as_json => terminal.complain("nothing is there, or it has no value")?,
-                value if as_json => writeln!(terminal.out, "{value}")?,
-                value => terminal.say(&format!("{value:#}"))?,
+    let read = Client::connect().and_then(|client| {
+        let value = match client.json("Get", "s", json!([client_uri])) {
+            // A leaf may be described, and have no value: why is in its outline.
+            Err(error) if error.name() == "NotFound" => {
+                let missing = missing(&client, client_uri, true);
+                return if missing.is_empty() { Err(error) } else { Ok((Json::Null, missing)) };
             }
-            Ok(true)
-        }
-        Err(error) => told(&error, as_json, terminal),
+            read => read?,
+        };
+        let missing =
+            if is_leaf(&value) { Vec::new() } else { missing(&client, client_uri, value.is_null()) };
+        Ok((value, missing))
+    });
+    let (value, missing) = match read {
+        Ok(read) => read,
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    let is_there = !value.is_null();
+    if as_json {
+        return terminal.answer(is_there, json!({ "value": value, "missing": missing }));
     }
+    match value {
+        Json::Null if missing.is_empty() => terminal.complain("nothing is there")?,
+        Json::Null => {}
+        Json::String(text) => terminal.say(&text)?,
+        value => terminal.say(&format!("{value:#}"))?,
+    }
+    for node in &missing {
+        let text = |name: &str| node.get(name).and_then(Json::as_str).unwrap_or_default();
+        terminal.complain(&format!("{}: no value: {}", text("uri"), text("why")))?;
+    }
+    Ok(is_there)
+}
+
+fn is_leaf(value: &Json) -> bool {
+    !matches!(value, Json::Null | Json::Object(_) | Json::Array(_))
+}
+
+/// The nodes that have no value, each with the reason: all of them, or those alone whose source fails.
+fn missing(client: &Client, client_uri: &str, all: bool) -> Vec<Json> {
+    // What there is was read: no more is lost by this.
+    let Ok(Json::Array(mut nodes)) = client.json("Tree", "s", json!([client_uri])) else { return Vec::new() };
+    nodes.retain(|node| node.get("why").is_some() && (all || node.get("failed").is_some()));
+    nodes
 }
 
 /// Prints the alerts that wait, one a line.
@@ -83,8 +105,7 @@ pub(super) fn alerts<O: Write, E: Write>(as_json: bool, terminal: &mut Terminal<
         Err(error) => return told(&error, as_json, terminal),
     };
     if as_json {
-        writeln!(terminal.out, "{}", json!({ "version": 1, "alerts": listed }))?;
-        return Ok(true);
+        return terminal.answer(true, json!({ "alerts": listed }));
     }
     for waiting in listed.as_array().into_iter().flatten() {
         let text = |name: &str| waiting.get(name).and_then(Json::as_str).unwrap_or_default();

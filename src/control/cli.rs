@@ -8,8 +8,10 @@ use lexopt::Arg;
 use serde_json::{Value as Json, json};
 
 use super::help::{About, COMMANDS, help};
+use crate::alert;
 use crate::bearer::ConnectionType;
 use crate::cli::{Stop, value};
+use crate::uri::client::{ClientUri, Fields};
 
 /// The path where what the page of the mapping language says of keys is installed.
 const PAGE: &str = "/usr/share/omadm/keys.md.gz";
@@ -169,6 +171,8 @@ impl Omadmctl {
         let texts: Vec<String> = rest.iter().map(|path| path.to_string_lossy().into_owned()).collect();
         let first = || texts.first().cloned().unwrap_or_default();
         let order = |method, kinds, arguments| Command::Order { method, kinds, arguments };
+        let wrong = |what: String| Stop::Wrong(format!("{}: {what}", about.words));
+        let node = |fields: Fields| client_uri(&first(), fields).map_err(wrong);
         let root = || read.sysroot.clone().unwrap_or_else(|| "/".into());
         let mut one = || rest.pop().unwrap_or_default();
         let is_dry = read.has_flag("dry-run");
@@ -176,14 +180,14 @@ impl Omadmctl {
             "status" => Command::Status { server: texts.first().cloned() },
             "session start" => Command::SessionStart { server: first() },
             "session list" => Command::SessionList,
-            "get" => Command::Get { client_uri: first() },
-            "tree" => Command::Tree { client_uri: first() },
+            "get" => Command::Get { client_uri: node(Fields::READ)? },
+            "tree" if texts.is_empty() => Command::Tree { client_uri: String::new() },
+            "tree" => Command::Tree { client_uri: node(Fields::READ)? },
             "set" => {
                 let value = texts.get(1).cloned().unwrap_or_default();
-                Command::Set { client_uri: first(), value, is_dry }
+                Command::Set { client_uri: node(Fields::TARGET)?, value, is_dry }
             }
             "notify" => {
-                let wrong = |what: &str| Stop::Wrong(format!("notify: {what}"));
                 let words = text("prefer");
                 let words = words.split(',').filter(|word| !word.is_empty());
                 let preferred: Option<Vec<_>> = words.map(ConnectionType::named).collect();
@@ -194,12 +198,15 @@ impl Omadmctl {
                     secret_file: text("secret-file").into(),
                     request_mos: read.has_flag("request-mos"),
                     preferred: preferred
-                        .ok_or_else(|| wrong("--prefer: expected any of mobile, wireless, wireline, any"))?,
-                    id: id.map_err(|_| wrong("--id: expected a number up to 65535"))?,
+                        .ok_or("--prefer: expected any of mobile, wireless, wireline, any")
+                        .map_err(|what| wrong(what.to_owned()))?,
+                    id: id.map_err(|_| wrong("--id: expected a number up to 65535".to_owned()))?,
                 })
             }
             "report" => Command::Report { folder: rest.pop() },
-            "exec" => Command::Exec { client_uri: first(), is_dry, waits: read.has_flag("wait") },
+            "exec" => {
+                Command::Exec { client_uri: node(Fields::TARGET)?, is_dry, waits: read.has_flag("wait") }
+            }
             "alert list" => Command::AlertList,
             "alert drop" => order("DropAlerts", "s", json!([first()])),
             "account list" => Command::AccountList,
@@ -209,6 +216,9 @@ impl Omadmctl {
             "alert raise" => {
                 let [source, target, mark, mime, data] =
                     ["source", "target", "mark", "mime", "data"].map(text);
+                let said = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+                alert::must_be_sound(&first(), said(&source).as_deref(), said(&mark).as_deref())
+                    .map_err(|error| wrong(error.to_string()))?;
                 order("RaiseAlert", "ssssss", json!([first(), source, target, mark, mime, data]))
             }
             "config check" => Command::ConfigCheck { file: rest.pop() },
@@ -221,6 +231,21 @@ impl Omadmctl {
             _ => Command::Explain { page: read.page.unwrap_or_else(|| PAGE.into()), key: first() },
         };
         Ok(Self { json: read.json, command })
+    }
+}
+
+/// A ClientURI as it is written by hand: a slash at its end does no harm.
+fn client_uri(text: &str, fields: Fields) -> Result<String, String> {
+    let (address, query) = text.split_at_checked(text.find('?').unwrap_or(text.len())).unwrap_or((text, ""));
+    // That of the root of an instance stays.
+    let is_root = address.matches('/').count() <= 2;
+    let address = if is_root { address } else { address.strip_suffix('/').unwrap_or(address) };
+    let whole = format!("{address}{query}");
+    match ClientUri::parse_for(&whole, fields) {
+        Ok(_) => Ok(whole),
+        Err(error) => {
+            Err(format!("{text:?} is no ClientURI, such as urn:oma:mo:oma-dm-devinfo:1.2//DevID: {error}"))
+        }
     }
 }
 

@@ -4,19 +4,25 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zbus::message::Type;
 use zbus::wire::Structure;
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
-use super::services::Services;
 use crate::backend::bus::{self, to_json};
 use crate::service::{AGENT, NAME, PATH, Values};
 
-/// How long the bus may take to be connected to.
+/// The interface that every D-Bus object has, to be asked whether it is there.
+const PEER: &str = "org.freedesktop.DBus.Peer";
+
+/// How long the bus may take to be connected to, or to let somebody hear signals.
 const CONNECTING: Duration = Duration::from_secs(10);
 /// How long the agent may take to answer.
 const ANSWERING: Duration = Duration::from_secs(80);
+/// How long an answer is waited for until the agent is asked whether it is there, and again after each time.
+const PULSE: Duration = Duration::from_secs(5);
+/// How long the agent may take to say that it is there: it does so whatever else it does, unless it hangs.
+const BEATING: Duration = Duration::from_secs(10);
 /// How long it may take to answer that a change is made: programs make it.
 const CHANGING: Duration = Duration::from_secs(600);
 
@@ -24,24 +30,19 @@ const CHANGING: Duration = Duration::from_secs(600);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     /// There is no bus.
-    #[error(
-        "there is no message bus to ask the agent by ({0}): `{look}`",
-        look = Services::here().status_of("dbus")
-    )]
+    #[error("there is no message bus to ask the agent by ({0}): `systemctl status dbus`")]
     NoBus(String),
     /// Nobody has the agent's name.
-    #[error(
-        "the agent does not run, or is not on the message bus: `{look}`",
-        look = Services::here().status_of("omadmd")
-    )]
+    #[error("the agent does not run, or is not on the message bus: `systemctl status omadmd`")]
     NoAgent,
     /// The bus lets the caller ask for nothing.
     #[error(
-        "the message bus lets only root and members of {0} ask that: `adduser NAME GROUP`, then log in again"
+        "the message bus lets only root and members of {0} ask that: use `sudo`, or `sudo usermod -aG omadm-admin $USER` and \
+         log in again"
     )]
     Denied(&'static str),
     /// The agent does not answer.
-    #[error("the agent does not answer: `{look}`", look = Services::here().log())]
+    #[error("the agent does not answer: `systemctl status omadmd`, `journalctl -u omadmd`")]
     Late,
     /// The agent refuses, with this error.
     #[error("{why}")]
@@ -51,6 +52,19 @@ pub(super) enum AskError {
         /// What the agent says.
         why: String,
     },
+}
+
+impl AskError {
+    /// The name of the error for programs.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::NoBus(_) => "NoBus",
+            Self::NoAgent => "NoAgent",
+            Self::Denied(_) => "AccessDenied",
+            Self::Late => "Late",
+            Self::Refused { name, .. } => name,
+        }
+    }
 }
 
 /// The agent, and the connection to ask it by.
@@ -98,7 +112,7 @@ impl Client {
         let answer = self.ask(method, kinds, arguments)?;
         let text = answer.first().and_then(Json::as_str).unwrap_or_default();
         let odd =
-            |error: serde_json::Error| AskError::Refused { name: String::new(), why: error.to_string() };
+            |error: serde_json::Error| AskError::Refused { name: "Odd".to_owned(), why: error.to_string() };
         serde_json::from_str(text).map_err(odd)
     }
 
@@ -114,9 +128,24 @@ impl Client {
             }
             MessageStream::for_match_rule(rule.build()?.into_owned(), &self.connection, None).await
         };
-        listening.await.map_err(|error: zbus::Error| AskError::NoBus(error.to_string()))
+        let listening = timeout(CONNECTING, listening).await;
+        let listening = listening.map_err(|_| AskError::NoBus("it does not answer".to_owned()))?;
+        listening.map_err(|error: zbus::Error| AskError::NoBus(error.to_string()))
     }
 
+    /// Returns when the agent, or the bus, no longer says that it is there.
+    async fn silence(&self) {
+        loop {
+            sleep(PULSE).await;
+            let ping = self.connection.call_method(Some(NAME), PATH, Some(PEER), "Ping", &());
+            // An error is an answer as well: what it means, the call itself hears.
+            if timeout(BEATING, ping).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Calls a method as [`Client::ask`] does.
     pub(super) async fn call(
         &self,
         method: &str,
@@ -132,15 +161,21 @@ impl Client {
             }
         };
         let patience = if matches!(method, "Set" | "Exec") { CHANGING } else { ANSWERING };
-        match timeout(patience, call).await {
-            Ok(Ok(reply)) => Ok(values(&reply)),
-            Ok(Err(error)) => Err(match refused(&error) {
+        let call = async {
+            tokio::select! {
+                answer = call => Some(answer),
+                () = self.silence() => None,
+            }
+        };
+        match timeout(patience, call).await.ok().flatten() {
+            Some(Ok(reply)) => Ok(values(&reply)),
+            Some(Err(error)) => Err(match refused(&error) {
                 AskError::Denied(_) if matches!(method, "RaiseAlert" | "RequestConfiguration") => {
                     AskError::Denied("the groups omadm-admin and omadm-app")
                 }
                 error => error,
             }),
-            Err(_) => Err(AskError::Late),
+            None => Err(AskError::Late),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde_json::json;
+
 use super::findings::Findings;
 use super::terminal::Terminal;
 use crate::config::{Environment, Selection};
@@ -20,10 +22,10 @@ pub(super) fn check<O: Write, E: Write>(
     findings.errors(&problems);
     findings.warnings(&warnings);
     let findings = findings.sorted();
-    match as_json {
-        true => writeln!(terminal.out, "{}", findings.to_json())?,
-        false => findings.show("the configuration is sound", &mut terminal.out)?,
+    if as_json {
+        return terminal.answer(findings.is_well(), json!({ "findings": findings.to_json() }));
     }
+    findings.show("the configuration is sound", &mut terminal.out)?;
     terminal.out.flush()?;
     Ok(findings.is_well())
 }

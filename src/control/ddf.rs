@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::findings::Findings;
 use super::terminal::Terminal;
@@ -21,8 +21,7 @@ pub(super) fn show<O: Write, E: Write>(
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    let mut documents = Vec::new();
-    let mut is_well = true;
+    let (mut documents, mut findings, mut is_well) = (Vec::new(), Findings::default(), true);
     for (index, path) in files.iter().enumerate() {
         let (read, overlooked) = match read(path) {
             Ok((ddf, overlooked)) => (Ok(ddf), overlooked),
@@ -31,7 +30,9 @@ pub(super) fn show<O: Write, E: Write>(
         // What is not closed may hold what was meant to be beside it: what is shown is a guess.
         is_well &= !overlooked.iter().any(DdfError::is_unclosed);
         for what in &overlooked {
-            terminal.complain(&format!("{}{}", path.display(), told(what)))?;
+            let Told { place, problem } = Told::of(path, what);
+            terminal.complain(&format!("{place}: {}", problem.what))?;
+            findings.warning(problem);
         }
         match (read, as_json) {
             (Ok(ddf), true) => documents.push(named(path, &ddf)),
@@ -40,14 +41,16 @@ pub(super) fn show<O: Write, E: Write>(
                 let of = heading(&ddf);
                 write!(terminal.out, "{gap}{}: {of}\n{}", path.display(), ddf.to_tree())?;
             }
-            (Err(what), _) => {
+            (Err(Told { place, problem }), _) => {
                 is_well = false;
-                terminal.complain(&format!("{}{what}", path.display()))?;
+                terminal.complain(&format!("{place}: {}", problem.what))?;
+                findings.error(problem);
             }
         }
     }
     if as_json {
-        writeln!(terminal.out, "{}", Json::Array(documents))?;
+        let findings = findings.sorted().to_json();
+        return terminal.answer(is_well, json!({ "descriptions": documents, "findings": findings }));
     }
     terminal.out.flush()?;
     Ok(is_well)
@@ -73,10 +76,10 @@ pub(super) fn check<O: Write, E: Write>(
     let is_well = findings.is_well();
     let sound = if files.len() == 1 { "the DDF is sound" } else { "the DDFs are sound" };
     let found = findings.sorted();
-    match as_json {
-        true => writeln!(terminal.out, "{}", found.to_json())?,
-        false => found.show(sound, &mut terminal.out)?,
+    if as_json {
+        return terminal.answer(is_well, json!({ "findings": found.to_json() }));
     }
+    found.show(sound, &mut terminal.out)?;
     terminal.out.flush()?;
     Ok(is_well)
 }
@@ -86,11 +89,36 @@ pub(super) fn strict(bytes: &[u8]) -> Vec<Finding> {
     ddf::strict(bytes, |format, text| Value::from_text(format, text).err().map(|error| error.to_string()))
 }
 
-/// Reads the description and what was overlooked in it; or returns why there is none, as it stands after the file's
-/// name.
-fn read(path: &Path) -> Result<(Ddf, Vec<DdfError>), String> {
-    let bytes = bytes(path).map_err(|what| format!(": {what}"))?;
-    ddf::parse_forgiving(&bytes).map_err(|error| told(&error))
+/// What is wrong with a file, and the place as people are told it.
+struct Told {
+    place: String,
+    problem: Problem,
+}
+
+impl Told {
+    fn of(path: &Path, DdfError { at, problem }: &DdfError) -> Self {
+        let file = path.display();
+        let place = at.as_ref().map_or_else(|| file.to_string(), |at| format!("{file}:{at}"));
+        let line = at.as_ref().map(|at| at.line);
+        Self {
+            place,
+            problem: Problem {
+                file: path.to_path_buf(),
+                line,
+                key: String::new(),
+                what: problem.to_string(),
+            },
+        }
+    }
+}
+
+/// Reads the description and what was overlooked in it; or returns why there is none.
+fn read(path: &Path) -> Result<(Ddf, Vec<DdfError>), Told> {
+    let bytes = bytes(path).map_err(|what| {
+        let problem = Problem { file: path.to_path_buf(), line: None, key: String::new(), what };
+        Told { place: path.display().to_string(), problem }
+    })?;
+    ddf::parse_forgiving(&bytes).map_err(|error| Told::of(path, &error))
 }
 
 /// Reads the content of a file; `-` is the standard input.
@@ -105,13 +133,6 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
         ReadError::TooLarge(most) => format!("larger than {most} bytes"),
         other => io::Error::from(other).to_string(),
     })
-}
-
-fn told(DdfError { at, problem }: &DdfError) -> String {
-    match at {
-        Some(at) => format!(":{at}: {problem}"),
-        None => format!(": {problem}"),
-    }
 }
 
 fn heading(ddf: &Ddf) -> String {

@@ -12,6 +12,7 @@ use zbus::MessageStream;
 
 use super::agent::told;
 use super::client::{AskError, Client, values};
+use super::hint;
 use super::terminal::Terminal;
 
 /// How long nothing may be heard until it is looked whether the node is still being executed.
@@ -31,15 +32,22 @@ pub(super) fn run<O: Write, E: Write>(
         Ok(done) => done,
         Err(error) => return told(&error, as_json, terminal),
     };
+    let is_well = is_success(status);
+    let hint = (!is_well).then(hint::of_exec);
     if as_json {
-        let shape = json!({ "version": 1, "node": node, "status": status, "what": what, "dryRun": is_dry });
-        writeln!(terminal.out, "{shape}")?;
-    } else {
-        let would = if is_dry { "it may be executed: " } else { "" };
-        let colon = if what.is_empty() { "" } else { ": " };
-        terminal.say(&format!("{node}: {would}{status}{colon}{what}"))?;
+        let mut members = json!({ "node": node, "status": status, "what": what, "dryRun": is_dry });
+        if let (Some(members), Some(hint)) = (members.as_object_mut(), hint) {
+            members.insert("lookAt".to_owned(), hint.into());
+        }
+        return terminal.answer(is_well, members);
     }
-    Ok(matches!(status, 200..300 | 1200..1300))
+    let would = if is_dry { "it may be executed: " } else { "" };
+    let colon = if what.is_empty() { "" } else { ": " };
+    terminal.say(&format!("{node}: {would}{status}{colon}{what}"))?;
+    if let Some(hint) = hint {
+        terminal.complain(&format!("look at {hint}"))?;
+    }
+    Ok(is_well)
 }
 
 /// Has the node executed; returns its ClientURI, the status, and what there is to say of it.
@@ -57,10 +65,19 @@ async fn execute(
     match &mut signals {
         Some(signals) if status == 202 => {
             let status = end(client, &node, signals).await?;
-            Ok((node, status, String::new()))
+            Ok((node, status, ended(status)))
         }
         _ => Ok((node, status, text(2))),
     }
+}
+
+/// What there is to say of an end that only its status is known of.
+fn ended(status: u64) -> String {
+    if is_success(status) { String::new() } else { "it has ended, and not well".to_owned() }
+}
+
+fn is_success(status: u64) -> bool {
+    matches!(status, 200..300 | 1200..1300)
 }
 
 /// Waits for the end of an EXEC; returns its status.

@@ -6,7 +6,8 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use serde_json::{Value as Json, json};
 
-use super::Terminal;
+use super::table::Paper;
+use super::terminal::{Terminal, printable};
 use crate::base::regular;
 use crate::spanned::meant;
 
@@ -37,11 +38,11 @@ pub(super) fn explain<O: Write, E: Write>(
     let text = match read(page) {
         Ok(text) => text,
         Err(error) => {
-            terminal.complain(&format!(
+            let why = format!(
                 "{}: {error}: say where the page is by --page FILE, such as docs/mapping.md of the sources",
                 page.display()
-            ))?;
-            return Ok(false);
+            );
+            return terminal.fail("NoPage", &why, as_json);
         }
     };
     let entries = entries(&text);
@@ -50,17 +51,22 @@ pub(super) fn explain<O: Write, E: Write>(
         let (_, last) = split(key);
         let meant = meant(last, entries.iter().map(|entry| entry.key.as_str()));
         let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-        terminal.complain(&format!("no key of a mapping is called {key:?}{meant}"))?;
-        return Ok(false);
+        return terminal.fail(
+            "UnknownKey",
+            &format!("no key of a mapping is called {key:?}{meant}"),
+            as_json,
+        );
     }
     if as_json {
         let all: Vec<Json> = found.iter().map(|entry| entry.to_json()).collect();
-        writeln!(terminal.out, "{}", Json::Array(all))?;
-    } else {
-        for (number, entry) in found.iter().enumerate() {
-            let gap = if number > 0 { "\n" } else { "" };
-            write!(terminal.out, "{gap}{}", entry.shown())?;
+        return terminal.answer(true, json!({ "keys": all }));
+    }
+    let paper = Paper::stdout();
+    for (number, entry) in found.iter().enumerate() {
+        if number > 0 {
+            writeln!(terminal.out)?;
         }
+        entry.show(paper, &mut terminal.out)?;
     }
     terminal.out.flush()?;
     Ok(true)
@@ -96,17 +102,16 @@ fn read(page: &Path) -> io::Result<String> {
 }
 
 impl Entry {
-    fn shown(&self) -> String {
-        let mut text = format!("{} in {}: {}\n", self.key, place(&self.table), self.kind);
-        for line in wrapped(&self.meaning) {
-            text.push_str(&format!("    {line}\n"));
-        }
+    fn show(&self, paper: Paper, out: &mut impl Write) -> io::Result<()> {
+        paper.text(out, 0, &format!("{} in {}: {}", self.key, place(&self.table), self.kind))?;
+        paper.text(out, 4, &self.meaning)?;
         for (what, cell) in [("default", &self.default), ("example", &self.example)] {
             if !cell.is_empty() {
-                text.push_str(&format!("    {what}: {cell}\n"));
+                // An example is to be copied: it stays on its line.
+                writeln!(out, "    {what}: {}", printable(cell))?;
             }
         }
-        text
+        Ok(())
     }
 
     fn to_json(&self) -> Json {
@@ -223,23 +228,6 @@ fn plain(cell: &str) -> String {
     }
 }
 
-/// The text in lines of at most so many characters.
-fn wrapped(text: &str) -> Vec<String> {
-    const WIDTH: usize = 76;
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,8 +262,10 @@ mod tests {
                     | `key` | text, or [array](#a) | | `{ key = \"a\\|b[0]\" }` | With `file`: [one](#b) of it. | |\n\nText | with | bars\n";
         let all = entries(page);
         assert_eq!(all.len(), 1);
+        let mut shown = Vec::new();
+        all[0].show(Paper::plain(80), &mut shown).unwrap();
         assert_eq!(
-            all[0].shown(),
+            String::from_utf8(shown).unwrap(),
             "key in a source (`get`): text, or array\n    With `file`: one of it.\n    example: { key = \"a|b[0]\" }\n"
         );
     }

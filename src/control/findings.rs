@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use serde_json::{Value as Json, json};
 
+use super::terminal::{Terminal, printable};
 use crate::base::Order as _;
+use crate::mo::check::to_keys;
 use crate::spanned::{Problem, Problems};
 
 /// The findings of a check.
@@ -40,6 +42,11 @@ impl Findings {
         self.all.push((Severity::Error, problem));
     }
 
+    /// Adds a warning.
+    pub(super) fn warning(&mut self, problem: Problem) {
+        self.all.push((Severity::Warning, problem));
+    }
+
     /// Adds problems as errors.
     pub(super) fn errors(&mut self, problems: &Problems) {
         self.all.extend(problems.iter().map(|problem| (Severity::Error, problem.clone())));
@@ -53,6 +60,20 @@ impl Findings {
     /// Adds what is good to know.
     pub(super) fn note(&mut self, problem: Problem) {
         self.all.push((Severity::Note, problem));
+    }
+
+    /// The problems as errors, which the terminal is told of.
+    pub(super) fn complained<O: Write, E: Write>(
+        problems: &Problems,
+        terminal: &mut Terminal<O, E>,
+    ) -> io::Result<Self> {
+        let mut findings = Self::default();
+        findings.errors(&to_keys(problems));
+        let findings = findings.sorted();
+        for (_, problem) in &findings.all {
+            terminal.complain(&problem.to_string())?;
+        }
+        Ok(findings)
     }
 
     /// Whether no error was found.
@@ -71,8 +92,10 @@ impl Findings {
     pub(super) fn show(&self, sound: &str, out: &mut impl Write) -> io::Result<()> {
         for (severity, problem) in &self.all {
             match severity {
-                Severity::Error => writeln!(out, "{problem}")?,
-                Severity::Warning | Severity::Note => writeln!(out, "{}: {problem}", severity.word())?,
+                Severity::Error => writeln!(out, "{}", printable(&problem.to_string()))?,
+                Severity::Warning | Severity::Note => {
+                    writeln!(out, "{}: {}", severity.word(), printable(&problem.to_string()))?;
+                }
             }
         }
         if self.is_well() {

@@ -162,11 +162,12 @@ const STATUS: &str = "\
 SERVER is an account's server-id; without it, all are shown. Exits with 0 when the agent has answered, whatever it says.
 Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 
-`--json` is an object: `version` (of this shape), `agent`, `deviceId`, `link` (what carries a session that prefers no
-other: `interface`, `type`, `metered`, `roaming`), `store` (where the agent's state is: `path`, `free` bytes,
-`writable`, `refused`: why nothing could be kept last), `objects`, `execs`, `clock`, `configuration`, `sessions`,
-`pendingAlerts`, and `servers`, by their ids: as the property Servers that omadm-dbus(7) describes, and `uri`, `name`.
-Times are seconds since 1970; null is not known.
+`--json`: `agent`, `deviceId`, `link` (what carries a session that prefers no other: `interface`, `type`, `metered`,
+`roaming`), `store` (where the agent's state is: `path`, `free` bytes, `writable`, `refused`: why nothing could be kept
+last), `helper` (the socket of omadm-exec: `path`, and `why` it can't be reached; null where the configuration names
+none), `objects`, `execs`, `clock`, `configuration`, `sessions`, `pendingAlerts`, and `servers`, by their ids: as the
+property Servers that omadm-dbus(7) describes, and `uri`, `name`, `lastEnded`. Times are seconds since 1970; null is not
+known.
 
 Examples:
   omadmctl status
@@ -174,19 +175,22 @@ Examples:
 
 const SESSION: &str = "\
 SERVER is an account's server-id. Prints each stage as it is reached: the name, TCP, TLS, authentication, each package,
-each command and its status; where it fails, a last line says where to look. Exits with 1 where the session was not
-completed. Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
+each command and its status, each attempt; where it fails, a last line says where to look. Exits with 1 where the
+session was not completed. Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 
-`--json` is a line for each stage: `version`, `server`, `session`, `stage`, `what`; the last one's stage is `end`, or
-`look at` after that of a session that failed.
+`--json` is an object on a line of its own for each stage: `version`, `server`, `session`, `stage`, `what`. The last one
+alone has `ok`; its stage is `end`, with `lookAt` where the session failed, or it says why there is none.
 
 Example:
   omadmctl session start acme";
 
 const GETTING: &str = "\
 URI is a ClientURI. A leaf is printed as it is, anything else as JSON; `?lv=1` at its end shows no more than what is
-right below. Nobody is shown secrets, nor what the description lets nobody read. Asks the running agent, by D-Bus: for
-root and members of the group omadm-admin.
+right below. An empty value is an empty line; where there is none, the reason is told on the standard error, as it is of
+what is left out because it can't be read. Exits with 1 where there is nothing. Nobody is shown secrets, nor what the
+description lets nobody read. Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
+
+`--json`: `value`, null where there is none, and `missing`: the `uri` of each node whose value can't be read, and `why`.
 
 Examples:
   omadmctl get urn:oma:mo:oma-dm-devinfo:1.2//DevID
@@ -197,8 +201,8 @@ URI is a ClientURI; `?lv=1` at its end shows no more than what is right below. W
 Of a node without a value, the reason is told: a source that fails, a value that nobody has set, a list that is empty.
 Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 
-`--json` is an object: `version` (of this shape) and `nodes`, in the order of the description, each with its `uri`, and
-`value` or `why`; `node` is true for one that others are in.
+`--json`: `nodes`, in the order of the description, each with its `uri`, and `value` or `why`; `failed` is true where
+that is a source that fails, `node` for one that others are in.
 
 Examples:
   omadmctl tree urn:oma:mo:oma-dm-devinfo:1.2//
@@ -216,12 +220,13 @@ Examples:
 
 const EXECUTING: &str = "\
 URI is a ClientURI. It is done as if a server had sent it: in its window, with the consent of the machine's programs.
-Prints the status that a server would be told. 202 is for what goes on: with `--wait`, its end is waited for, else the
+Prints the status that a server would be told, and where that is none of success, how the program ended, the last line
+that it wrote, and where to read the rest. 202 is for what goes on: with `--wait`, its end is waited for, else the
 signal ExecFinished tells it, and `omadmctl status` whether it still runs. `--dry-run` says what would be asked and
 waited for, and does nothing. Exits with 1 where the status is none of success. Asks the running agent, by D-Bus: for
 root; a dry run for members of the group omadm-admin as well.
 
-`--json` is an object: `version` (of this shape), `dryRun`, `node`, `status`, `what`.
+`--json`: `dryRun`, `node`, `status`, `what`, and `lookAt` where it failed.
 
 Examples:
   sudo omadmctl exec --wait urn:x-acme:mo:board:1.0//Operations/Restart
@@ -244,20 +249,21 @@ told. A server that knows no HEAD may answer 404, 405 or 501, and be well. Exits
 refuses. Asks the running agent, by D-Bus: for root and members of the group omadm-admin. A file that is no account yet:
 `omadmctl config check` says why.
 
-`--json` is an object: `version` (of this shape), `server`, `stages` (each with `stage` and `what`), `ok`, and `why`
-where that is false.
+`--json`: `server`, `stages` (each with `stage` and `what`), and `why` and `lookAt` where it failed.
 
 Example:
   omadmctl account test acme";
 
 const REQUESTING: &str = "\
-MOID is a management object's. Prints the ClientURIs of what was made. Asks the running agent, by D-Bus: for root and
-members of the groups omadm-admin and omadm-app.";
+MOID is a management object's. Prints the ClientURIs of what was made, `instances` with `--json`. Asks the running
+agent, by D-Bus: for root and members of the groups omadm-admin and omadm-app.";
 
 const CONFIG: &str = "\
 FILE is one file to read, without drop-ins, instead of the installed configuration. Each line is FILE:LINE: KEY: what is
 wrong; what is used nevertheless begins with `warning:`. Exits with 1 if anything is wrong. The agent need not run; who
 may not read accounts' secrets finds these unreadable: use `sudo`.
+
+`--json`: `findings`, each with `severity` (error, warning, note), `file`, `line`, `key` and `what`.
 
 Example:
   sudo omadmctl config check";
@@ -275,7 +281,7 @@ is the last. `--request-mos` asks for the list of management objects. NUMBER is 
 another one each second, as a copy of one that was there is dropped. Nothing answers a notification: the journal of the
 gateway says what came of it.
 
-`--json` is an object: `version` (of this shape), `to`, `id`, `bytes`.
+`--json`: `to`, `id`, `bytes`.
 
 Example:
   omadmctl notify gw7.acme.example --server-id acme --secret-file acme.notify --prefer mobile,any";
@@ -287,7 +293,7 @@ the @ of addresses; files that keys ending in -file name are not read. Look into
 say anything. What executable files in /usr/lib/omadm/report.d and /etc/omadm/report.d print is added; they must be
 root's. For root. The agent need not run.
 
-`--json` is an object: `version` (of this shape) and `path`.
+`--json`: `path`.
 
 Example:
   sudo omadmctl report";
@@ -308,12 +314,14 @@ Occurrence, after the name:
         *      zero or more        *N     up to N
         +      one or more         +N     one to N
 
-What is wrong with a file is told as FILE:LINE:COLUMN: on the standard error.";
+What is wrong with a file is told as FILE:LINE:COLUMN: on the standard error. `--json`: `descriptions`, and `findings`,
+as those of `config check`.";
 
 const STRICT: &str = "\
 FILE is a DDF, or `-` for the standard input.
 Held to the DTD, but for the order of elements: what is missing, unknown, twice there, or misspelt, and nodes that
-contradict themselves. Each line is FILE:LINE: what is wrong. Exits with 1 if there is any.
+contradict themselves. Each line is FILE:LINE: what is wrong. Exits with 1 if there is any. `--json`: `findings`, as
+those of `config check`.
 
 Example:
   omadmctl ddf check board.ddf.xml";
@@ -324,7 +332,8 @@ Each line is FILE:LINE: KEY: what is wrong, in the order of files and lines; wha
 with `warning:`. Exits with 1 if anything is wrong. The agent need not run. A program that this machine lacks is a
 warning here, and an error of `omadmd --check`, which reads the settings too.
 With `--read`, what is sound is then read as by `omadmctl mo read`: the tree with its values, or why there are none.
-A source that fails, other than one that has nothing to say, makes it exit with 1.
+A source that fails, other than one that has nothing to say, makes it exit with 1. `--json`: `findings`, as those of
+`config check`, and with `--read` `objects`, as `mo read` has them.
 
 Examples:
   omadmctl mo check board
@@ -332,14 +341,15 @@ Examples:
   omadmctl mo check /etc/omadm/mo.d";
 
 const DESCRIBING: &str = "\
-DIR is a folder with a mapping.
+DIR is a folder with a mapping. `--json`: `description`, null where there is none, and `findings`, as those of
+`config check`.
 
 Examples:
   omadmctl mo ddf board >board.ddf.xml
   omadmctl mo ddf board | omadmctl ddf show -";
 
 const BEGINNING: &str = "\
-FILE is the DDF. What is written passes `omadmctl mo check` as it is; what is TODO in it is yours.
+FILE is the DDF. What is written passes `omadmctl mo check` as it is; what is TODO in it is yours. `--json`: `mapping`.
 
 Example, of a folder that is named as its mapping:
   mkdir board && cp acme-1.0.ddf.xml board/board.ddf.xml
@@ -351,13 +361,15 @@ are, if not in /.
 
 Below a leaf are the sources that were asked before its value, or instead of one, and what each said; and the
 limits that are read.
+`--json`: `objects`, each with `moid` and `nodes`, and `findings`, as those of `config check`.
+
 The agent need not run. What programs and files say depends on who asks; as the agent:
   sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
 
 const EXPLAINING: &str = "\
 KEY is one of the language, such as `list`; of several with one name, `list.match` is that of a list.
 `--page FILE` is a page with tables of keys, as docs/mapping.md has them, if not that of the package in
-/usr/share/omadm.
+/usr/share/omadm. `--json`: `keys`, each with `key`, `in`, `type`, `default`, `example` and `meaning`.
 
 Example:
   omadmctl explain otherwise
@@ -419,8 +431,9 @@ pub(super) fn help(word: &str) -> String {
     let lines: String = shown.iter().map(|about| format!("  {:15} {}\n", about.words, about.does)).collect();
     format!(
         "The operator's tool of the OMA DM agent.\n\n\
-         Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.\n\n\
+         Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments: then nothing was asked.\n\n\
          Usage: omadmctl [--json] COMMAND\n\nCommands:\n{lines}\n\
-         `omadmctl COMMAND --help` says more of each. `--json` answers in JSON, `--version` says which version this is.\n"
+         `omadmctl COMMAND --help` says more of each. `--json` answers with one JSON object: its version, whether all is ok,\n\
+         what each command has for it, and the error where it failed. `--version` says which version this is.\n"
     )
 }

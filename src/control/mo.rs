@@ -11,7 +11,7 @@ use super::folder::{Given, given, named};
 use super::reading::ShownTree;
 use super::terminal::Terminal;
 use crate::daemon;
-use crate::ddf::{self, Finding};
+use crate::ddf::{self, Ddf, Finding};
 use crate::mo;
 use crate::mo::ManagementObject;
 use crate::mo::check::{CheckTarget, against_machine, hidden, of_others, to_keys, untyped};
@@ -73,25 +73,27 @@ pub(super) fn check<O: Write, E: Write>(
         1 => "the management object is sound".to_owned(),
         number => format!("the {number} management objects are sound"),
     };
-    let trees = sysroot.map(|sysroot| ShownTree::read(&objects, sysroot)).transpose()?;
+    let trees = match sysroot.map(|sysroot| ShownTree::read(&objects, sysroot)).transpose() {
+        Ok(trees) => trees,
+        Err(why) => return terminal.fail("Failed", &why, as_json),
+    };
     let has_failed = trees.iter().flatten().any(|tree| tree.has_failed);
     let found = findings.sorted();
-    match (as_json, trees) {
-        (true, None) => writeln!(terminal.out, "{}", found.to_json())?,
-        (true, Some(trees)) => {
-            let both = json!({ "findings": found.to_json(), "objects": ShownTree::to_json(&trees) });
-            writeln!(terminal.out, "{both}")?;
+    let is_well = is_well && !has_failed;
+    if as_json {
+        let mut members = json!({ "findings": found.to_json() });
+        if let (Some(members), Some(trees)) = (members.as_object_mut(), &trees) {
+            members.insert("objects".to_owned(), ShownTree::to_json(trees));
         }
-        (false, trees) => {
-            found.show(&sound, &mut terminal.out)?;
-            if let Some(trees) = trees.filter(|trees| !trees.is_empty()) {
-                writeln!(terminal.out)?;
-                ShownTree::show(&trees, &mut terminal.out)?;
-            }
-        }
+        return terminal.answer(is_well, members);
+    }
+    found.show(&sound, &mut terminal.out)?;
+    if let Some(trees) = trees.filter(|trees| !trees.is_empty()) {
+        writeln!(terminal.out)?;
+        ShownTree::show(&trees, &mut terminal.out)?;
     }
     terminal.out.flush()?;
-    Ok(is_well && !has_failed)
+    Ok(is_well)
 }
 
 /// What is told of the files of an object as they are written: what readers overlook in its DDF, if it has one.
@@ -118,31 +120,36 @@ pub(super) fn ddf<O: Write, E: Write>(
 ) -> io::Result<bool> {
     let mut problems = Problems::default();
     let made = load::ddf(&named(folder), &mut problems);
-    problems.sort();
-    for problem in &problems {
-        terminal.complain(&problem.to_string())?;
+    let findings = Findings::complained(&problems, terminal)?;
+    if as_json {
+        let described = made.as_ref().map(Ddf::to_json);
+        return terminal
+            .answer(made.is_some(), json!({ "description": described, "findings": findings.to_json() }));
     }
-    let Some(made) = made else { return Ok(false) };
-    match as_json {
-        true => writeln!(terminal.out, "{}", made.to_json())?,
-        false => write!(terminal.out, "{}", made.to_xml())?,
+    if let Some(made) = &made {
+        write!(terminal.out, "{}", made.to_xml())?;
     }
     terminal.out.flush()?;
-    Ok(true)
+    Ok(made.is_some())
 }
 
 /// Prints a mapping to begin with; returns whether the file is a DDF.
-pub(super) fn new<O: Write, E: Write>(file: &Path, terminal: &mut Terminal<O, E>) -> io::Result<bool> {
+pub(super) fn new<O: Write, E: Write>(
+    file: &Path,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
     let read = bytes(file).and_then(|bytes| ddf::parse(&bytes).map_err(|error| error.to_string()));
     let described = match read {
         Ok(described) => described,
-        Err(what) => {
-            terminal.complain(&format!("{}: {what}", file.display()))?;
-            return Ok(false);
-        }
+        Err(what) => return terminal.fail("Broken", &format!("{}: {what}", file.display()), as_json),
     };
     let name = file.file_name().filter(|name| *name != "-").unwrap_or("object.ddf.xml".as_ref());
-    write!(terminal.out, "{}", mo::skeleton(&described, &name.to_string_lossy()))?;
+    let mapping = mo::skeleton(&described, &name.to_string_lossy()).to_string();
+    if as_json {
+        return terminal.answer(true, json!({ "mapping": mapping }));
+    }
+    write!(terminal.out, "{mapping}")?;
     terminal.out.flush()?;
     Ok(true)
 }

@@ -24,9 +24,9 @@ mod mo;
 mod notify;
 mod reading;
 mod report;
-mod services;
 mod session;
 mod status;
+mod system;
 mod table;
 mod terminal;
 mod tree;
@@ -35,6 +35,8 @@ use serde_json::json;
 
 use cli::{Command, Omadmctl};
 use terminal::Terminal;
+
+use crate::cli::Stop;
 
 /// The program's name.
 const NAME: &str = "omadmctl";
@@ -45,12 +47,13 @@ pub fn is_called(argv0: Option<&OsStr>) -> bool {
     argv0.and_then(|path| Path::new(path).file_name()).is_some_and(|name| name == NAME)
 }
 
-/// Runs `omadmctl`. Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.
+/// Runs `omadmctl`. Exits with 0, with 1 if what was asked for failed, with 2 where the arguments are wrong: then
+/// nothing was asked or done.
 #[must_use]
 pub fn omadmctl() -> ExitCode {
     let arguments = match Omadmctl::parse(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
-        Err(stop) => return stop.answer(NAME),
+        Err(stop) => return stopped(stop),
     };
     let as_json = arguments.json;
     let mut terminal = Terminal { out: io::stdout().lock(), err: io::stderr().lock() };
@@ -61,7 +64,7 @@ pub fn omadmctl() -> ExitCode {
             mo::check(folders, sysroot.as_deref(), as_json, &mut terminal)
         }
         Command::MoDdf { folder } => mo::ddf(folder, as_json, &mut terminal),
-        Command::MoNew { file } => mo::new(file, &mut terminal),
+        Command::MoNew { file } => mo::new(file, as_json, &mut terminal),
         Command::MoRead { sysroot, folders } => reading::show(folders, sysroot, as_json, &mut terminal),
         Command::Status { server } => status::show(server.as_deref(), as_json, &mut terminal),
         Command::SessionStart { server } => session::start(server, as_json, &mut terminal),
@@ -96,6 +99,29 @@ pub fn omadmctl() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Answers where there is no command to be done: with help as wide as the terminal, or that the arguments are wrong,
+/// which programs are told as well.
+fn stopped(stop: Stop) -> ExitCode {
+    let asks_for_json =
+        std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    let wrong = match &stop {
+        Stop::Wrong(what) => Some(what.clone()),
+        Stop::Nothing(_) => Some("expected a command".to_owned()),
+        Stop::Help(_) | Stop::Version => None,
+    };
+    if let Some(what) = wrong.filter(|_| asks_for_json) {
+        let mut terminal = Terminal { out: io::stdout().lock(), err: io::stderr().lock() };
+        // Whoever does not listen needs no answer.
+        let _ = terminal.answer(false, json!({ "error": "WrongUsage", "why": what }));
+    }
+    let stop = match stop {
+        Stop::Help(help) => Stop::Help(table::help_to_fit(&help)),
+        Stop::Nothing(help) => Stop::Nothing(table::help_to_fit(&help)),
+        other => other,
+    };
+    stop.answer(NAME)
 }
 
 #[cfg(test)]

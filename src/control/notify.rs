@@ -26,22 +26,14 @@ pub(super) fn send<O: Write, E: Write>(
 ) -> io::Result<bool> {
     let (to, id, bytes) = match try_to_send(notify) {
         Ok(sent) => sent,
-        Err(why) => {
-            if as_json {
-                writeln!(terminal.out, "{}", json!({ "error": "NotSent", "why": why }))?;
-            }
-            terminal.complain(&why)?;
-            return Ok(false);
-        }
+        Err(why) => return terminal.fail("NotSent", &why, as_json),
     };
     if as_json {
-        let shape = json!({ "version": 1, "to": to.to_string(), "id": id, "bytes": bytes });
-        writeln!(terminal.out, "{shape}")?;
-    } else {
-        terminal.say(&format!(
-            "{bytes} bytes to {to}, notification {id}: nothing answers one; the journal there says what came of it"
-        ))?;
+        return terminal.answer(true, json!({ "to": to.to_string(), "id": id, "bytes": bytes }));
     }
+    terminal.say(&format!(
+        "{bytes} bytes to {to}, notification {id}: nothing answers one; the journal there says what came of it"
+    ))?;
     Ok(true)
 }
 

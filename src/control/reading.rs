@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::findings::Findings;
 use super::folder::named;
 use super::marks::{self, Marks, shown};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, printable};
 use crate::backend::{
     self, Answer, BackendError, Builtins, Bus, BusMember, Child, Context, Machine, Request, Seen,
 };
@@ -86,33 +87,33 @@ pub(super) fn show<O: Write, E: Write>(
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    let mut objects = Vec::new();
+    let (mut objects, mut problems) = (Vec::new(), Problems::default());
     for folder in folders {
-        let mut problems = Problems::default();
         objects.extend(mo::load::load_one(&named(folder), &mut problems).map(Arc::new));
-        problems.sort();
-        for problem in &problems {
-            terminal.complain(&problem.to_string())?;
-        }
     }
-    let trees = ShownTree::read(&objects, sysroot)?;
+    let findings = Findings::complained(&problems, terminal)?;
+    let trees = match ShownTree::read(&objects, sysroot) {
+        Ok(trees) => trees,
+        Err(why) => return terminal.fail("Failed", &why, as_json),
+    };
+    let is_well = objects.len() == folders.len();
     if as_json {
-        writeln!(terminal.out, "{}", ShownTree::to_json(&trees))?;
-    } else {
-        ShownTree::show(&trees, &mut terminal.out)?;
+        let objects = ShownTree::to_json(&trees);
+        return terminal.answer(is_well, json!({ "objects": objects, "findings": findings.to_json() }));
     }
+    ShownTree::show(&trees, &mut terminal.out)?;
     terminal.out.flush()?;
-    Ok(objects.len() == folders.len())
+    Ok(is_well)
 }
 
 impl<'a> ShownTree<'a> {
-    /// Reads what these objects say on this machine.
-    pub(super) fn read(objects: &'a [Arc<ManagementObject>], sysroot: &Path) -> io::Result<Vec<Self>> {
+    /// Reads what these objects say on this machine; or says why none can be read.
+    pub(super) fn read(objects: &'a [Arc<ManagementObject>], sysroot: &Path) -> Result<Vec<Self>, String> {
         if !sysroot.is_dir() {
-            let what = format!("--sysroot: {} is no folder", sysroot.display());
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, what));
+            return Err(format!("--sysroot: {} is no folder", sysroot.display()));
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
         let machine = Machine::new(sysroot.to_path_buf(), Arc::new(Bus::new("system")));
         let read = |object: &'a Arc<ManagementObject>| {
             let Reading { rows, has_failed, .. } = runtime.block_on(read(object, &machine));
@@ -128,8 +129,10 @@ impl<'a> ShownTree<'a> {
     pub(super) fn show(trees: &[Self], out: &mut impl Write) -> io::Result<()> {
         for (number, Self { object, rows, .. }) in trees.iter().enumerate() {
             let gap = if number > 0 { "\n" } else { "" };
-            writeln!(out, "{gap}{} {}", object.root_name, object.moid)?;
-            rows.iter().try_for_each(|row| row.show(out))?;
+            let mut text = Vec::new();
+            writeln!(text, "{gap}{} {}", object.root_name, object.moid)?;
+            rows.iter().try_for_each(|row| row.show(&mut text))?;
+            out.write_all(printable(&String::from_utf8_lossy(&text)).as_bytes())?;
         }
         Ok(())
     }

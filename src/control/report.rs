@@ -22,15 +22,20 @@ pub(super) fn make<O: Write, E: Write>(
     let output = match command.output() {
         Ok(output) => output,
         Err(error) => {
-            terminal.complain(&format!("{PROGRAM}: {error}: is the package installed?"))?;
-            return Ok(false);
+            let why = format!("{PROGRAM}: {error}: is the package installed?");
+            return terminal.fail("Failed", &why, as_json);
         }
     };
-    let path = String::from_utf8_lossy(&output.stdout);
-    match as_json && output.status.success() {
-        true => writeln!(terminal.out, "{}", json!({ "version": 1, "path": path.trim_end() }))?,
-        false => write!(terminal.out, "{path}")?,
+    let (path, is_made) = (String::from_utf8_lossy(&output.stdout), output.status.success());
+    match (as_json, is_made) {
+        (true, true) => return terminal.answer(true, json!({ "path": path.trim_end() })),
+        // It has said why on the standard error.
+        (true, false) => {
+            let why = format!("{PROGRAM}: {}", output.status);
+            return terminal.answer(false, json!({ "error": "Failed", "why": why }));
+        }
+        (false, _) => write!(terminal.out, "{path}")?,
     }
     terminal.out.flush()?;
-    Ok(output.status.success())
+    Ok(is_made)
 }

@@ -14,7 +14,7 @@ use super::agent::told;
 use super::client::{AskError, Client, values};
 use super::hint;
 use super::table::{Paper, Tone};
-use super::terminal::Terminal;
+use super::terminal::{self, Terminal};
 
 /// How long nothing may be heard until it is looked why.
 const QUIET: Duration = Duration::from_secs(3);
@@ -76,9 +76,13 @@ pub(super) fn test<O: Write, E: Write>(
         Err(error) => return told(&error, as_json, terminal),
     };
     let why = tested.get("why").and_then(Json::as_str);
+    let hint = why.and_then(hint::of_failure);
     if as_json {
-        writeln!(terminal.out, "{tested}")?;
-        return Ok(why.is_none());
+        let mut members = tested.clone();
+        if let (Some(members), Some(hint)) = (members.as_object_mut(), hint) {
+            members.insert("lookAt".to_owned(), hint.into());
+        }
+        return terminal.answer(why.is_none(), members);
     }
     let (paper, out) = (Paper::stdout(), &mut terminal.out);
     for stage in tested.get("stages").and_then(Json::as_array).into_iter().flatten() {
@@ -89,8 +93,8 @@ pub(super) fn test<O: Write, E: Write>(
         None => paper.line(out, "end", "the server answers", Tone::Good)?,
         Some(why) => paper.line(out, "end", why, Tone::Bad)?,
     }
-    if let Some(hint) = why.and_then(hint::of_failure) {
-        paper.line(out, "look at", hint, Tone::Plain)?;
+    if let Some(hint) = hint {
+        paper.line(out, "look at", &hint, Tone::Plain)?;
     }
     out.flush()?;
     Ok(why.is_none())
@@ -135,7 +139,7 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
                 self.id = id;
                 self.say(&stage, &what, Tone::Plain)?;
                 if let Some(hint) = hint::of_command(&what) {
-                    self.say("look at", hint, Tone::Plain)?;
+                    self.say("look at", &hint, Tone::Plain)?;
                 }
                 self.stage = stage;
                 Ok(None)
@@ -143,9 +147,15 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
             // Another one may have been running.
             Some(Heard::Ended(id, outcome)) if id == self.id => {
                 let is_well = outcome == "completed";
+                let hint = hint::of_failure(&outcome).filter(|_| !is_well);
+                if self.as_json {
+                    let Self { server, id, .. } = self;
+                    let end = json!({ "server": server, "session": id, "stage": "end", "what": outcome, "lookAt": hint });
+                    return self.terminal.answer(is_well, end).map(Some);
+                }
                 self.say("end", &outcome, if is_well { Tone::Good } else { Tone::Bad })?;
-                if let Some(hint) = hint::of_failure(&outcome).filter(|_| !is_well) {
-                    self.say("look at", hint, Tone::Plain)?;
+                if let Some(hint) = hint {
+                    self.say("look at", &hint, Tone::Plain)?;
                 }
                 Ok(Some(is_well))
             }
@@ -172,8 +182,9 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
 
     fn say(&mut self, stage: &str, what: &str, tone: Tone) -> io::Result<()> {
         if self.as_json {
-            let line = json!({ "version": 1, "server": self.server, "session": self.id, "stage": stage, "what": what });
-            writeln!(self.terminal.out, "{line}")?;
+            let Self { server, id, .. } = self;
+            let said = json!({ "version": 1, "server": server, "session": id, "stage": stage, "what": what });
+            writeln!(self.terminal.out, "{}", terminal::line(&said))?;
         } else {
             self.paper.line(&mut self.terminal.out, stage, what, tone)?;
         }

@@ -7,8 +7,11 @@ use serde_json::{Value as Json, json};
 
 use super::agent::told;
 use super::client::{AskError, Client};
+use super::system::fit;
 use super::table::{Paper, Tone};
 use super::terminal::Terminal;
+use crate::ddf::Format;
+use crate::mo::calendar;
 
 /// Shows the status; returns whether the agent answered, and knows the server.
 pub(super) fn show<O: Write, E: Write>(
@@ -33,13 +36,10 @@ pub(super) fn show<O: Write, E: Write>(
         if let Some(servers) = status.get_mut("servers").and_then(Json::as_object_mut) {
             servers.retain(|id, _| server.is_none_or(|server| server == id));
         }
-        writeln!(terminal.out, "{status}")?;
-        return Ok(true);
+        return terminal.answer(true, status);
     }
     let (paper, now) = (Paper::stdout(), now());
-    if server.is_none() {
-        agent(&status, paper, &mut terminal.out)?;
-    }
+    agent(&status, paper, &mut terminal.out)?;
     for (id, one) in shown {
         of_server(id, one, paper, now, &mut terminal.out)?;
     }
@@ -59,8 +59,7 @@ pub(super) fn accounts<O: Write, E: Write>(as_json: bool, terminal: &mut Termina
             .iter()
             .map(|(id, one)| json!({ "server": id, "name": one.get("name"), "uri": one.get("uri") }))
             .collect();
-        writeln!(terminal.out, "{}", json!({ "version": 1, "accounts": all }))?;
-        return Ok(true);
+        return terminal.answer(true, json!({ "accounts": all }));
     }
     for (id, one) in &servers {
         terminal.say(&format!("{id}  {}", text(one, "uri")))?;
@@ -76,8 +75,7 @@ pub(super) fn sessions<O: Write, E: Write>(as_json: bool, terminal: &mut Termina
     };
     let sessions = status.get("sessions").cloned().unwrap_or_default();
     if as_json {
-        writeln!(terminal.out, "{}", json!({ "version": 1, "sessions": sessions }))?;
-        return Ok(true);
+        return terminal.answer(true, json!({ "sessions": sessions }));
     }
     let sessions = sessions.as_array().map(Vec::as_slice).unwrap_or_default();
     if sessions.is_empty() {
@@ -99,7 +97,7 @@ fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
     let is = |name, member| part(name, member).and_then(|truth| truth.as_bool()).unwrap_or_default();
     if !is("clock", "believed") {
         let waits = if is("clock", "waits") { ": scheduled sessions wait for it" } else { "" };
-        paper.line(out, "clock", &format!("not set{waits}; `timedatectl`"), Tone::Bad)?;
+        paper.line(out, "clock", &fit(&format!("not set{waits}; `timedatectl`")), Tone::Bad)?;
     }
     if !is("configuration", "sound") {
         paper.line(
@@ -111,6 +109,10 @@ fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
     }
     if let Some(why) = full(status) {
         paper.line(out, "store", &why, Tone::Bad)?;
+    }
+    if let Some(why) = status.get("helper").and_then(|helper| helper.get("why")).and_then(Json::as_str) {
+        let said = format!("{why}: what needs root does not work; `systemctl status omadm-exec.socket`");
+        paper.line(out, "helper", &fit(&said), Tone::Bad)?;
     }
     match status.get("link").filter(|link| link.is_object()) {
         Some(link) => {
@@ -130,7 +132,12 @@ fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
             });
             paper.line(out, "link", &said, Tone::Plain)?;
         }
-        None => paper.line(out, "link", "no route leads out", Tone::Bad)?,
+        None => paper.line(
+            out,
+            "link",
+            "none is up that leads to the outside: there is no default route; `ip route`",
+            Tone::Bad,
+        )?,
     }
     let objects = number(status, "objects").unwrap_or_default();
     paper.line(out, "objects", &format!("{objects} management objects are served"), Tone::Plain)?;
@@ -182,20 +189,25 @@ fn of_server(id: &str, server: &Json, paper: Paper, now: u64, out: &mut impl Wri
     };
     paper.line(out, "last session", &last, tone)?;
     if text(server, "outcome") != "completed" {
-        let contact = match number(server, "lastContact") {
-            Some(contact) => ago(now, contact),
-            None => "never".to_owned(),
+        let contact = match (number(server, "lastContact"), text(server, "lastContactPrecision")) {
+            (Some(contact), "day") => on(contact, now),
+            (Some(contact), _) => ago(now, contact),
+            (None, _) => "never".to_owned(),
         };
         paper.line(out, "last contact", &contact, Tone::Plain)?;
         if let Some(hint) = super::hint::of_failure(text(server, "why")) {
-            paper.line(out, "look at", hint, Tone::Plain)?;
+            paper.line(out, "look at", &hint, Tone::Plain)?;
         }
     }
-    for (member, name) in [("certificateUntil", "certificate"), ("ownCertificateUntil", "ours")] {
-        if let Some(until) = number(server, member) {
-            let (said, tone) = validity(until, now);
-            paper.line(out, name, &said, tone)?;
-        }
+    if let Some(until) = number(server, "certificateUntil") {
+        let (said, tone) = validity(until, now);
+        // What a failed session was shown may be another one.
+        let seen = if text(server, "outcome") == "failed" { ": the last one that was accepted" } else { "" };
+        paper.line(out, "certificate", &format!("{said}{seen}"), tone)?;
+    }
+    if let Some(until) = number(server, "ownCertificateUntil") {
+        let (said, tone) = validity(until, now);
+        paper.line(out, "ours", &said, tone)?;
     }
     let subscriptions = server.get("subscriptions").and_then(Json::as_array).map_or(0, Vec::len);
     if subscriptions > 0 {
@@ -254,6 +266,19 @@ fn number(json: &Json, name: &str) -> Option<u64> {
     json.get(name).and_then(Json::as_u64)
 }
 
+/// A time that is known to the day: no more is said than that.
+fn on(then: u64, now: u64) -> String {
+    const DAY: u64 = 86_400;
+    match (now / DAY).checked_sub(then / DAY) {
+        Some(0) => "today".to_owned(),
+        Some(1) => "yesterday".to_owned(),
+        _ => {
+            let then = f64::from(u32::try_from(then).unwrap_or(u32::MAX));
+            calendar::utc(then, Format::Date).map_or_else(String::new, |date| format!("on {date}"))
+        }
+    }
+}
+
 fn ago(now: u64, then: u64) -> String {
     format!("{} ago", span(now.saturating_sub(then)))
 }
@@ -280,6 +305,48 @@ mod tests {
         {
             assert_eq!(span(seconds), expected);
         }
+    }
+
+    #[test]
+    fn what_is_known_to_the_day_is_told_by_the_day() {
+        let now = 1_796_000_000;
+        assert_eq!(on(now - 60, now), "today");
+        assert_eq!(on(now - 86_400, now), "yesterday");
+        assert_eq!(on(now - 10 * 86_400, now), "on 2026-11-20");
+        assert_eq!(on(now + 86_400, now), "on 2026-12-01", "the clock was set back");
+    }
+
+    #[test]
+    fn after_failures_a_certificate_is_not_told_as_the_one_that_they_met() {
+        let server = |outcome: &str| {
+            let server = json!({
+                "outcome": outcome, "lastEnded": 990, "certificateUntil": 1000 + 90 * 86_400, "lastContact": 900,
+                "lastContactPrecision": "day",
+            });
+            let mut out = Vec::new();
+            of_server("acme", &server, Paper::plain(80), 1000, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let failed = server("failed");
+        assert!(failed.contains("valid for 90 d 0 h: the last one that was accepted"), "{failed}");
+        assert!(failed.contains("last contact   today\n"), "{failed}");
+        assert!(server("completed").contains("valid for 90 d 0 h\n"));
+    }
+
+    #[test]
+    fn a_helper_that_is_not_there_is_told() {
+        let shown = |helper: Json| {
+            let mut out = Vec::new();
+            agent(&json!({ "helper": helper }), Paper::plain(200), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let missing = shown(json!({ "path": "/run/x", "why": "nobody listens at /run/x" }));
+        assert!(
+            missing.contains("helper         nobody listens at /run/x: what needs root does not work"),
+            "{missing}"
+        );
+        assert!(!shown(json!({ "path": "/run/x", "why": null })).contains("helper"));
+        assert!(!shown(Json::Null).contains("helper"));
     }
 
     #[test]

@@ -34,15 +34,9 @@ impl Paper {
 
     /// The standard output.
     pub(super) fn stdout() -> Self {
-        let out = io::stdout();
-        if !out.is_terminal() {
-            // `COLUMNS` is for whoever reads it somewhere else.
-            let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-            return Self { width: columns.unwrap_or(USUAL).max(LEAST), is_coloured: false };
-        }
-        let size = rustix::termios::tcgetwinsize(out.as_fd()).map_or(0, |size| usize::from(size.ws_col));
-        let width = if size == 0 { USUAL } else { size.max(LEAST) };
-        Self { width, is_coloured: std::env::var_os("NO_COLOR").is_none() }
+        let width = columns().unwrap_or(USUAL).max(LEAST);
+        let is_coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { width, is_coloured }
     }
 
     /// A line for a name and what is to be said of it; further lines of that stand below it.
@@ -54,6 +48,12 @@ impl Paper {
             writeln!(out, "  {name:NAMES$}{}", self.toned(part, tone))?;
         }
         Ok(())
+    }
+
+    /// Text that stands so far to the right.
+    pub(super) fn text(self, out: &mut impl Write, indent: usize, text: &str) -> io::Result<()> {
+        let room = self.width.saturating_sub(indent).max(20);
+        wrapped(text, room).iter().try_for_each(|part| writeln!(out, "{:indent$}{part}", ""))
     }
 
     /// A line that begins so far to the right, and goes on a little further there.
@@ -87,6 +87,66 @@ impl Paper {
     }
 }
 
+/// The number of columns: what `COLUMNS` says, else that of the terminal; none where nobody knows.
+fn columns() -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    said.filter(|columns| *columns > 0).or_else(|| {
+        let out = io::stdout();
+        let size = rustix::termios::tcgetwinsize(out.as_fd()).ok().filter(|_| out.is_terminal());
+        size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    })
+}
+
+/// A help as wide as what it is shown on, where that is known.
+pub(super) fn help_to_fit(help: &str) -> String {
+    columns().map_or_else(|| help.to_owned(), |columns| fitted(help, columns.max(LEAST)))
+}
+
+/// A help in lines of at most so many characters: paragraphs are set anew; what is indented stays as it is, but for the
+/// second column of a list, which goes on below itself.
+fn fitted(help: &str, width: usize) -> String {
+    let mut fitted = String::new();
+    let mut put = |line: &str| {
+        fitted.push_str(line.trim_end());
+        fitted.push('\n');
+    };
+    for paragraph in help.trim_end_matches('\n').split("\n\n") {
+        let is_too_wide = paragraph.lines().any(|line| line.chars().count() > width);
+        let is_text = paragraph.lines().all(|line| !line.starts_with(' '));
+        match (is_too_wide, is_text) {
+            (false, _) => paragraph.lines().for_each(&mut put),
+            (true, true) => wrapped(paragraph, width).iter().for_each(|line| put(line)),
+            (true, false) => {
+                paragraph.lines().flat_map(|line| hanging(line, width)).for_each(|line| put(&line));
+            }
+        }
+        put("");
+    }
+    fitted.truncate(fitted.trim_end().len());
+    fitted.push('\n');
+    fitted
+}
+
+/// A line that is too wide in several, the others below the second column of the first: what stands behind two spaces
+/// or more.
+fn hanging(line: &str, width: usize) -> Vec<String> {
+    let indent = line.len() - line.trim_start().len();
+    let second = line.get(indent..).and_then(|rest| {
+        let gap = rest.find("  ")?;
+        let text = rest.get(gap..)?.trim_start();
+        Some(line.len() - text.len())
+    });
+    let at = second.unwrap_or(indent + 2);
+    if line.chars().count() <= width || at + 20 > width {
+        return vec![line.to_owned()];
+    }
+    let (first, text) = line.split_at_checked(second.unwrap_or(indent)).unwrap_or((line, ""));
+    let room = width - at;
+    let rest = wrapped(text, room);
+    let lead = |number: usize| if number == 0 { first.to_owned() } else { " ".repeat(at) };
+    rest.iter().enumerate().map(|(number, part)| format!("{}{part}", lead(number))).collect()
+}
+
 /// The text in lines of at most so many characters, broken between words; a longer word is broken where it must be.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -116,6 +176,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::help::COMMANDS;
     use super::*;
 
     #[test]
@@ -132,6 +193,33 @@ mod tests {
             let shown = String::from_utf8(out).unwrap();
             assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
         }
+    }
+
+    #[test]
+    fn a_help_fits_what_it_is_shown_on_and_is_left_alone_where_there_is_room() {
+        for about in &COMMANDS {
+            for help in [about.help(), super::super::help::help("")] {
+                assert_eq!(fitted(&help, 120), help);
+                for width in [40, 60, 80] {
+                    let shown = fitted(&help, width);
+                    // An example is to be copied as it is.
+                    let is_example = |line: &str| line.starts_with("  ") && line.contains("omadmctl ");
+                    let is_column = |line: &str| line.starts_with("  ") && width == 40;
+                    let too_wide: Vec<&str> = shown
+                        .lines()
+                        .filter(|line| line.chars().count() > width && !is_example(line) && !is_column(line))
+                        .collect();
+                    assert!(too_wide.is_empty(), "{width}: {too_wide:#?}");
+                    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+                    assert_eq!(words(&shown), words(&help));
+                }
+            }
+        }
+        let list = "  mo new           Write a mapping to begin with";
+        assert_eq!(
+            hanging(list, 42),
+            ["  mo new           Write a mapping to begin", "                   with"]
+        );
     }
 
     #[test]

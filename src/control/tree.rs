@@ -21,10 +21,9 @@ pub(super) fn show<O: Write, E: Write>(
         Err(error) => return told(&error, as_json, terminal),
     };
     if as_json {
-        writeln!(terminal.out, "{}", json!({ "version": 1, "nodes": nodes }))?;
-    } else {
-        print(&nodes, Paper::stdout(), &mut terminal.out)?;
+        return terminal.answer(true, json!({ "nodes": nodes }));
     }
+    print(&nodes, Paper::stdout(), &mut terminal.out)?;
     terminal.out.flush()?;
     Ok(true)
 }

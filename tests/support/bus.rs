@@ -71,6 +71,12 @@ impl Daemon {
         let _ = std::fs::remove_file(self.folder.path().join("socket"));
     }
 
+    /// Has it stand still, or go on.
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let id = self.child.as_ref().unwrap().id();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
+    }
+
     /// Its address.
     pub(crate) fn address(&self) -> String {
         Self::address_in(self.folder.path())
