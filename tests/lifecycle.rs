@@ -371,7 +371,7 @@ async fn of_a_session_that_fails_after_its_account_was_removed_no_attempt_follow
     let bench = Bench::with(support::Setup {
         config: "[session]\nretries = 0\n".into(),
         account: Box::new(|account, _| {
-            account.extra = "schedule = { at-boot = false, first-contact = false }\n".to_owned()
+            account.extra = "schedule = { at-boot = false, first-contact = false }\n".to_owned();
         }),
         ..support::Setup::default()
     })

@@ -86,7 +86,10 @@ impl Machine {
     #[track_caller]
     fn is_the_same_to_busybox(&self, programs: &[&[&str]]) {
         let tools = tempfile::tempdir().unwrap();
-        let applets = Command::new("busybox").arg("--list").output().expect("busybox (Debian: apt-get install busybox)");
+        let applets = Command::new("busybox")
+            .arg("--list")
+            .output()
+            .expect("busybox (Debian: apt-get install busybox)");
         for applet in String::from_utf8(applets.stdout).unwrap().lines() {
             symlink("/usr/bin/busybox", tools.path().join(applet)).unwrap();
         }
