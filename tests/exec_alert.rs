@@ -197,7 +197,7 @@ data = "dm1x"
 always = true
 "#;
     // The leaf still has the name of the first one when the second one fails.
-    put_script(&bench, "make", "mkdir made 2>/dev/null || exit 1\necho '{\"Made\": \"a:b\"}' >&3\n");
+    put_script(&bench, "make", "mkdir @folder@/made 2>/dev/null || exit 1\necho '{\"Made\": \"a:b\"}' >&3\n");
     let nodes = node("Made", "chr", "Get", "ZeroOrOne", "") + &node("Make", "null", "Exec", "One", "");
     put_tools(&bench, &nodes, mapping, &json!({}));
     let agent = bench.start().await;
