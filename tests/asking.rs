@@ -44,6 +44,61 @@ async fn a_session_is_followed_stage_by_stage() {
     agent.stop().await;
 }
 
+/// A bench whose server takes connections and says nothing.
+async fn silent() -> (Bench, std::net::TcpListener) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("https://{}/dm", listener.local_addr().unwrap());
+    let setup = Setup {
+        account: Box::new(move |account, _| account.server_uri.clone_from(&uri)),
+        ..Setup::default()
+    };
+    (Bench::with(setup).await, listener)
+}
+
+fn following(bus: &str) -> tokio::process::Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_omadmctl"));
+    command.args(["session", "start", SERVER_ID]).env("DBUS_SYSTEM_BUS_ADDRESS", bus);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// Reads what it says until that line.
+async fn until(child: &mut tokio::process::Child, stage: &str) {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let read = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.trim_start().starts_with(stage) {
+                return;
+            }
+        }
+        panic!("it never says {stage}");
+    };
+    tokio::time::timeout(crate::support::LIMIT, read).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_is_over_for_who_follows_it_when_the_agent_is_started_anew() {
+    let (bench, _listener) = silent().await;
+    let Agent { agent, bus, connection: _connection } = Agent::start(&bench).await;
+    let mut following = following(&bus.address());
+    until(&mut following, "TCP").await;
+    agent.kill().await;
+    let agent = bench.start().await;
+    let ended = tokio::time::timeout(crate::support::LIMIT, following.wait_with_output()).await;
+    let Output { status, stderr, .. } = ended.unwrap().unwrap();
+    let err = String::from_utf8(stderr).unwrap();
+    // What it meets first may be that nobody is there.
+    assert!(err.contains("started anew") || err.contains("does not run"), "{err}");
+    assert_eq!(status.code(), Some(1), "{err}");
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn a_session_that_can_t_be_held_stops_at_its_stage_with_a_hint() {
     let bench = Bench::with(Setup {

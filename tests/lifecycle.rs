@@ -171,7 +171,7 @@ async fn check_warns_of_what_is_hardly_meant() {
         "mo/bench/old.toml: is not read: the mapping is bench.toml",
         "mo/bench/bench.toml:4: root: ",
         "mo/bench/bench.toml:3: ddf-uri: nobody can have the host omadm.example",
-        "omadmd.toml: objects.ddf-base: is not set: where servers are told to find the DDFs of demo, devinfo, ",
+        "omadmd.toml: objects.ddf-base: is not set: a server that wants the description (DDF) of demo, devinfo, ",
     ] {
         let line = said.lines().find(|line| line.contains(wanted));
         assert!(line.is_some_and(|line| line.starts_with("warning: /")), "{wanted} is not in:\n{said}");

@@ -13,6 +13,8 @@ use crate::backend::bus::{self, to_json};
 use crate::service::{AGENT, NAME, PATH, Values};
 
 /// The interface that every D-Bus object has, to be asked whether it is there.
+/// The bus itself, as a service.
+const BUS: &str = "org.freedesktop.DBus";
 const PEER: &str = "org.freedesktop.DBus.Peer";
 
 /// How long the bus may take to be connected to, or to let somebody hear signals.
@@ -131,6 +133,12 @@ impl Client {
         let listening = timeout(CONNECTING, listening).await;
         let listening = listening.map_err(|_| AskError::NoBus("it does not answer".to_owned()))?;
         listening.map_err(|error: zbus::Error| AskError::NoBus(error.to_string()))
+    }
+
+    /// The bus's own name for the agent, another one after each of its starts; none: it is not there.
+    pub(super) async fn owner(&self) -> Option<String> {
+        let asked = self.connection.call_method(Some(BUS), "/", Some(BUS), "GetNameOwner", &NAME);
+        timeout(CONNECTING, asked).await.ok()?.ok()?.body().deserialize().ok()
     }
 
     /// Returns when the agent, or the bus, no longer says that it is there.

@@ -19,6 +19,9 @@ use super::terminal::{self, Terminal};
 /// How long nothing may be heard until it is looked why.
 const QUIET: Duration = Duration::from_secs(3);
 
+/// The stage of a session that is to be tried again.
+const AGAIN: &str = "again";
+
 /// What is heard of a session.
 enum Heard {
     /// It has reached a stage: the session's id, the stage, what is said of it.
@@ -34,8 +37,14 @@ struct Follower<'a, O, E> {
     as_json: bool,
     paper: Paper,
     terminal: &'a mut Terminal<O, E>,
+    /// The agent's name on the bus in the life that was asked for the session.
+    owner: Option<String>,
+    /// The ids of sessions that ran before.
+    others: Vec<String>,
     /// The id of the session, once it has begun.
     id: String,
+    /// How often in a row the agent knew nothing of it.
+    misses: u8,
     /// The stage that was reached last.
     stage: String,
     has_said_why: bool,
@@ -57,7 +66,10 @@ pub(super) fn start<O: Write, E: Write>(
         as_json,
         paper: Paper::stdout(),
         terminal,
+        owner: None,
+        others: Vec::new(),
         id: String::new(),
+        misses: 0,
         stage: String::new(),
         has_said_why: false,
     };
@@ -126,15 +138,24 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
     }
 
     /// Asks for the session, after its signals.
-    async fn begin(&self) -> Result<MessageStream, AskError> {
+    async fn begin(&mut self) -> Result<MessageStream, AskError> {
         let signals = self.client.signals(Some(self.server)).await?;
+        self.owner = self.client.owner().await;
+        self.others = ids(&self.status().await?);
         self.client.call("StartSession", "s", json!([self.server])).await?;
         Ok(signals)
+    }
+
+    async fn status(&self) -> Result<Json, AskError> {
+        let answer = self.client.call("Status", "", json!([])).await?;
+        let text = answer.first().and_then(Json::as_str).unwrap_or_default();
+        Ok(serde_json::from_str(text).unwrap_or_default())
     }
 
     /// Takes a signal; returns whether the session was completed, when it is over.
     fn heard(&mut self, message: &Message) -> io::Result<Option<bool>> {
         match of_signal(message) {
+            Some(Heard::Stage(id, ..) | Heard::Ended(id, _)) if self.others.contains(&id) => Ok(None),
             Some(Heard::Stage(id, stage, what)) => {
                 self.id = id;
                 self.say(&stage, &what, Tone::Plain)?;
@@ -163,15 +184,30 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
         }
     }
 
-    /// Looks what a session waits for that has not begun, and says so once.
+    /// Looks what a session waits for that has not begun, and says so once. One that the agent no longer knows has
+    /// ended, though nothing was heard of that.
     async fn look(&mut self) -> io::Result<Result<(), AskError>> {
-        let answer = match self.client.call("Status", "", json!([])).await {
-            Ok(answer) => answer,
+        if self.client.owner().await.is_some_and(|owner| self.owner.as_ref() != Some(&owner)) {
+            return Ok(Err(gone("the agent was started anew, and the session is not known any more")));
+        }
+        let status = match self.status().await {
+            Ok(status) => status,
             Err(error) => return Ok(Err(error)),
         };
-        let text = answer.first().and_then(Json::as_str).unwrap_or_default();
-        let status: Json = serde_json::from_str(text).unwrap_or_default();
-        let waits = status.get("servers").and_then(|servers| servers.get(self.server)?.get("waitsFor"));
+        let account = status.get("servers").and_then(|servers| servers.get(self.server));
+        // Between two attempts none runs.
+        let is_awaited = self.id.is_empty() || self.stage == AGAIN;
+        let is_known = if is_awaited { account.is_some() } else { ids(&status).contains(&self.id) };
+        // Its end may be on its way here.
+        self.misses = if is_known { 0 } else { self.misses.saturating_add(1) };
+        if self.misses > 1 {
+            let why = match account {
+                None => "there is no account any more with this server id",
+                Some(_) => "the session is over, and how it ended was not heard: `omadmctl status` says it",
+            };
+            return Ok(Err(gone(why)));
+        }
+        let waits = account.and_then(|account| account.get("waitsFor"));
         if let Some(waits) = waits.and_then(Json::as_str).filter(|_| self.id.is_empty() && !self.has_said_why)
         {
             self.has_said_why = true;
@@ -190,6 +226,16 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
         }
         self.terminal.out.flush()
     }
+}
+
+/// The ids of the sessions that run.
+fn ids(status: &Json) -> Vec<String> {
+    let sessions = status.get("sessions").and_then(Json::as_array).into_iter().flatten();
+    sessions.filter_map(|session| session.get("id")?.as_str().map(str::to_owned)).collect()
+}
+
+fn gone(why: &str) -> AskError {
+    AskError::Refused { name: "SessionGone".to_owned(), why: why.to_owned() }
 }
 
 fn of_signal(message: &Message) -> Option<Heard> {

@@ -82,18 +82,23 @@ impl Supervision {
         let in_alert = self.record.alert.as_ref().map(|alert| alert.number(number, code));
         let in_alert = in_alert.filter(|in_alert| *in_alert != code);
         let in_alert = in_alert.map_or_else(String::new, |number| format!(", {number} in its alert"));
-        let level = if exit.end == End::Code(0) { log::Level::Info } else { log::Level::Warn };
-        log::log!(
-            level, OMADM_SERVER_ID = self.record.server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(),
-            OMADM_STATUS = code;
-            "{client_uri}: {}: {code}{in_alert}", self.invocation.end(exit.end)
-        );
+        let server_id = self.record.server_id.clone();
+        let ended = self.invocation.end(exit.end);
+        let say = |end: End| {
+            let level = if end == End::Code(0) { log::Level::Info } else { log::Level::Warn };
+            log::log!(
+                level, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(),
+                OMADM_STATUS = code;
+                "{client_uri}: {ended}: {code}{in_alert}"
+            );
+        };
         let colon = if exit.said.is_empty() { "" } else { ": " };
         let why = match exit.end {
             End::Code(0) => String::new(),
-            end => format!("{}{colon}{}", self.invocation.end(end), exit.said),
+            _ => format!("{ended}{colon}{}", exit.said),
         };
         if exit.end == End::NotBegun {
+            say(exit.end);
             return (Finished { why, ..self.record.finished(self.number, code) }, held);
         }
         (self.record.code, self.record.exit) = (Some(code), number);
@@ -115,6 +120,8 @@ impl Supervision {
             *is_over = true;
             self.keep(said, vec![end]).await;
         }
+        // Whoever reads that it has ended may look at once for what it has left.
+        say(exit.end);
         (Finished { why, ..self.record.finished(self.number, code) }, held)
     }
 
