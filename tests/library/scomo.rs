@@ -86,6 +86,7 @@ fn rpm_has_an_inventory_where_several_of_one_name_are_told_apart() {
     let rpm = "#!/bin/sh\ncase \"$*\" in \"--root=$OMADM_SYSROOT -qa --queryformat \"*) ;; *) exit 1 ;; esac\n\
         printf 'kernel\\t6.1-1\\tx86_64\\tthe kernel\\nmeter\\t2.0-1\\tnoarch\\treads meters\\nkernel\\t6.1-2\\tx86_64\\tthe kernel\\n'\n";
     files::put(&folder.path().join("rpm"), rpm, files::PROGRAM).unwrap();
+    files::put(&folder.path().join("var/lib/rpm/rpmdb.sqlite"), "", files::PLAIN).unwrap();
     let path = format!("{}:/usr/bin:/bin", folder.path().display());
     let mut list = Command::new(project("packaging/exec/scomo"));
     let output = list.arg("list").env("OMADM_SYSROOT", folder.path()).env("PATH", path).output().unwrap();
