@@ -103,3 +103,49 @@ fn a_real_bash_completes_commands_options_and_servers() {
     assert_eq!(bash(&format!("omadmctl mo ddf {board} {begun}")), [""; 0]);
     assert_eq!(bash(&format!("omadmctl mo read --sysroot {board} {begun}")), [board.as_str()]);
 }
+
+#[test]
+fn what_follows_an_option_is_what_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = "#!/bin/sh\necho '{\"accounts\":[{\"server\":\"acme\"}]}'\n";
+    files::put(&folder.path().join("omadmctl"), fake, files::PROGRAM).unwrap();
+    let bash = |line: &str| bash(line, folder.path());
+    assert_eq!(bash("omadmctl notify --server-id "), ["acme"]);
+    assert_eq!(bash("omadmctl notify --prefer m"), ["mobile"]);
+    assert_eq!(bash("omadmctl alert raise --mark mi"), ["minor"]);
+    assert_eq!(bash("omadmctl alert raise --source "), [""; 0]);
+    let begun = format!("{}/om", folder.path().display());
+    assert_eq!(bash(&format!("omadmctl notify --secret-file {begun}")), [format!("{begun}admctl")]);
+}
+
+/// As somebody types it: readline knows which words are names of files.
+#[test]
+fn a_command_is_no_folder_that_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("mo/board")).unwrap();
+    let typed = format!(
+        "PS1='> '; bind 'set enable-bracketed-paste off'; source {FOLDER}/omadmctl.bash; cd {}; \
+         omadmctl() {{ printf '<%s>' \"$@\"; }}\n\
+         omadmctl mo\tche\tmo/bo\t\nexit\n",
+        folder.path().display()
+    );
+    let input = folder.path().join("typed");
+    files::put(&input, &typed, files::PLAIN).unwrap();
+    let output = Command::new("script")
+        .args([
+            "--quiet",
+            "--echo",
+            "never",
+            "--return",
+            "--command",
+            "bash --norc --noprofile -i",
+            "/dev/null",
+        ])
+        .stdin(std::fs::File::open(&input).unwrap())
+        .env("TERM", "dumb")
+        .env("HISTFILE", "/dev/null")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("<mo><check><mo/board/>"), "{said}");
+}

@@ -31,6 +31,16 @@ explain|--page=|
 TABLE
 }
 
+# What comes is a file's or folder's name, -f or -d: readline puts / behind a folder's, and quotes what must be.
+_omadmctl_paths() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$2")
+}
+
+_omadmctl_servers() {
+    omadmctl account list --json 2>/dev/null | grep -o '"server":"[^"]*"' | cut -d '"' -f 4
+}
+
 _omadmctl() {
     local current=${COMP_WORDS[COMP_CWORD]} words=() word previous='' options kind line found='' room='' nexts=''
     # The table knows which options have a text behind them.
@@ -59,9 +69,20 @@ _omadmctl() {
         mapfile -t COMPREPLY < <(compgen -W "$nexts" -- "$current" | sort -u)
         return
     fi
-    # The text of an option is mostly a file's name.
     local last=${COMP_WORDS[COMP_CWORD-1]}
-    case " $options " in *" $last= "*) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;; esac
+    case " $options " in
+        *" $last= "*)
+            case $last in
+                --secret-file) _omadmctl_paths -f "$current" ;;
+                --sysroot) _omadmctl_paths -d "$current" ;;
+                --server-id) mapfile -t COMPREPLY < <(compgen -W "$(_omadmctl_servers)" -- "$current") ;;
+                --mark)
+                    nexts='fatal critical minor warning informational harmless indeterminate'
+                    mapfile -t COMPREPLY < <(compgen -W "$nexts" -- "$current") ;;
+                --prefer) mapfile -t COMPREPLY < <(compgen -W 'mobile wireless wireline any' -- "$current") ;;
+            esac
+            return ;;
+    esac
     if [[ $current == -* ]]; then
         # What is there already is not offered again.
         nexts=
@@ -75,13 +96,10 @@ _omadmctl() {
     room=${found//[! ]/}
     [[ $kind == *'*' || ${#words[@]} -le $((${#room} + 1)) ]] || return
     case ${kind%'*'} in
-        server)
-            local servers
-            servers=$(omadmctl account list --json 2>/dev/null | grep -o '"server":"[^"]*"' | cut -d '"' -f 4)
-            mapfile -t COMPREPLY < <(compgen -W "$servers" -- "$current") ;;
-        dir) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
-        file) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+        server) mapfile -t COMPREPLY < <(compgen -W "$(_omadmctl_servers)" -- "$current") ;;
+        dir) _omadmctl_paths -d "$current" ;;
+        file) _omadmctl_paths -f "$current" ;;
     esac
 }
 
-complete -o filenames -F _omadmctl omadmctl
+complete -F _omadmctl omadmctl

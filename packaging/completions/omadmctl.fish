@@ -31,6 +31,10 @@ explain|--page=|
 TABLE' | string match -v TABLE
 end
 
+function __omadmctl_servers
+    omadmctl account list --json 2>/dev/null | string match -ar '"server":"[^"]*"' | string replace -r '.*:"(.*)"' '$1'
+end
+
 function __omadmctl_complete
     set -l current (commandline -ct)
     set -l before (commandline -opc)[2..-1]
@@ -49,7 +53,18 @@ function __omadmctl_complete
         if test (count $given) -gt 0; and contains -- $fields[1] $given[1] "$given[1] $given[2]"
             set -l options (string split -n ' ' -- $fields[2])
             if contains -- $last= $options
-                __fish_complete_path $current
+                switch $last
+                    case --secret-file
+                        __fish_complete_path $current
+                    case --sysroot
+                        __fish_complete_directories $current
+                    case --server-id
+                        __omadmctl_servers
+                    case --mark
+                        printf '%s\n' fatal critical minor warning informational harmless indeterminate
+                    case --prefer
+                        printf '%s\n' mobile wireless wireline any
+                end
             else if string match -q -- '-*' $current
                 # What is there already is not offered again.
                 for option in (string replace = '' -- $options) --json --help
@@ -59,7 +74,7 @@ function __omadmctl_complete
                 # Nor is another argument, where the command takes one.
                 switch (string replace '*' '' -- $fields[3])
                     case server
-                        omadmctl account list --json 2>/dev/null | string match -ar '"server":"[^"]*"' | string replace -r '.*:"(.*)"' '$1'
+                        __omadmctl_servers
                     case dir
                         __fish_complete_directories $current
                     case file
