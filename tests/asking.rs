@@ -198,7 +198,7 @@ async fn what_is_in_the_tree_is_printed_and_alerts_are_raised() {
     assert_eq!((code, out.trim_end()), (Some(0), device.as_str().unwrap()));
     let (code, out, _) = ctl(&agent, &["get", "--json", &format!("{DEVINFO}//")]).await;
     let shown: Value = serde_json::from_str(&out).unwrap();
-    assert!(code == Some(0) && shown["value"]["MOData"]["DevID"] == device, "{out}");
+    assert!(code == Some(0) && shown["value"]["MOData"]["DevInfo"]["DevID"] == device, "{out}");
     // Who names a device does not steer the terminal of who looks at it.
     let (code, out, err) = ctl(&agent, &["get", "urn:x-test:mo:named:1.0//Name"]).await;
     assert_eq!((code, out.as_str()), (Some(0), "a?[2Jb\n"), "{err}{}", agent.agent.log());

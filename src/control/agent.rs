@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::client::{AskError, Client};
 use super::hint;
 use super::terminal::Terminal;
+use super::tree::reason;
 
 /// Says why the agent did not do it; returns that it did not.
 pub(super) fn told<O: Write, E: Write>(
@@ -81,7 +82,8 @@ pub(super) fn get<O: Write, E: Write>(
     }
     for node in &missing {
         let text = |name: &str| node.get(name).and_then(Json::as_str).unwrap_or_default();
-        terminal.complain(&format!("{}: no value: {}", text("uri"), text("why")))?;
+        let why = reason(text("uri"), text("why"));
+        terminal.complain(&format!("{}: no value: {why}", text("uri")))?;
     }
     Ok(is_there)
 }

@@ -317,7 +317,8 @@ mod tests {
             let (least, most) = about.takes();
             let needed: Vec<String> = about.required().map(|name| format!("--{name}=a")).collect();
             let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
-            let sound = parse(&[&words[..], &needed, &vec!["a"; least][..]].concat());
+            // A ClientURI, and a URN, is what any command may be given.
+            let sound = parse(&[&words[..], &needed, &vec!["urn:m:a//A"; least][..]].concat());
             assert!(sound.is_ok(), "{}: {sound:?}", about.words);
             if most < usize::MAX {
                 is_wrong(&[&words[..], &vec!["a"; most + 1][..]].concat());
@@ -399,6 +400,28 @@ mod tests {
         is_wrong(&[&notify[..6], &["--id", "65536"]].concat());
         is_wrong(&["status", "--mark", "minor"]);
         is_wrong(&["reload", "now"]);
+    }
+
+    #[test]
+    fn a_client_uri_is_checked_before_anybody_is_asked_and_may_end_in_a_slash() {
+        let tree = |uri: &str| parse(&["tree", uri]).map(|asked| asked.command);
+        for (given, meant) in [
+            ("urn:m/1/", "urn:m/1/"),
+            ("urn:m//", "urn:m//"),
+            ("urn:m/1/A/", "urn:m/1/A"),
+            ("urn:m/1/A/B/?lv=1", "urn:m/1/A/B?lv=1"),
+        ] {
+            assert_eq!(tree(given), Ok(Command::Tree { client_uri: meant.to_owned() }), "{given}");
+        }
+        for wrong in ["DevID", "urn:m", "urn:m/1", "urn:m/1//A", "urn:m/1/A//", "urn:m/(x)/"] {
+            for command in ["get", "tree", "exec"] {
+                is_wrong(&[command, wrong]);
+            }
+        }
+        is_wrong(&["set", "DevID", "1"]);
+        is_wrong(&["alert", "raise", "--mark", "bad", "com.acme.door"]);
+        is_wrong(&["alert", "raise", "--source", "DevID", "com.acme.door"]);
+        is_wrong(&["alert", "raise", "door"]);
     }
 
     #[test]

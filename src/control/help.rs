@@ -166,8 +166,7 @@ Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 `roaming`), `store` (where the agent's state is: `path`, `free` bytes, `writable`, `refused`: why nothing could be kept
 last), `helper` (the socket of omadm-exec: `path`, and `why` it can't be reached; null where the configuration names
 none), `objects`, `execs`, `clock`, `configuration`, `sessions`, `pendingAlerts`, and `servers`, by their ids: as the
-property Servers that omadm-dbus(7) describes, and `uri`, `name`, `lastEnded`. Times are seconds since 1970; null is not
-known.
+property Servers that omadm-dbus(7) describes, and `uri`, `name`. Times are seconds since 1970; null is not known.
 
 Examples:
   omadmctl status
@@ -419,7 +418,8 @@ impl About {
 
     pub(super) fn help(&self) -> String {
         let Self { words, arguments, does, more } = self;
-        format!("{does}\n\nUsage: omadmctl [--json] {words} {arguments}\n\n{more}\n")
+        let space = if arguments.is_empty() { "" } else { " " };
+        format!("{does}\n\nUsage: omadmctl [--json] {words}{space}{arguments}\n\n{more}\n")
     }
 }
 

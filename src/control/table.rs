@@ -127,24 +127,21 @@ fn fitted(help: &str, width: usize) -> String {
     fitted
 }
 
-/// A line that is too wide in several, the others below the second column of the first: what stands behind two spaces
-/// or more.
+/// A line of a list that is too wide in several, the others below its second column: what stands behind two spaces or
+/// more. What has no such column is an example, and to be copied as it is.
 fn hanging(line: &str, width: usize) -> Vec<String> {
     let indent = line.len() - line.trim_start().len();
-    let second = line.get(indent..).and_then(|rest| {
-        let gap = rest.find("  ")?;
-        let text = rest.get(gap..)?.trim_start();
-        Some(line.len() - text.len())
-    });
-    let at = second.unwrap_or(indent + 2);
-    if line.chars().count() <= width || at + 20 > width {
-        return vec![line.to_owned()];
+    let gap = line.get(indent..).and_then(|rest| rest.find("  ")).map(|gap| indent + gap);
+    let column = gap.and_then(|gap| line.get(gap..)).map(|rest| line.len() - rest.trim_start().len());
+    let parts = column.and_then(|column| line.split_at_checked(column));
+    match parts {
+        Some((first, text)) if line.chars().count() > width && first.len() + LEAST / 2 <= width => {
+            let lead = |number: usize| if number == 0 { first.to_owned() } else { " ".repeat(first.len()) };
+            let parts = wrapped(text, width - first.len());
+            parts.iter().enumerate().map(|(number, part)| format!("{}{part}", lead(number))).collect()
+        }
+        _ => vec![line.to_owned()],
     }
-    let (first, text) = line.split_at_checked(second.unwrap_or(indent)).unwrap_or((line, ""));
-    let room = width - at;
-    let rest = wrapped(text, room);
-    let lead = |number: usize| if number == 0 { first.to_owned() } else { " ".repeat(at) };
-    rest.iter().enumerate().map(|(number, part)| format!("{}{part}", lead(number))).collect()
 }
 
 /// The text in lines of at most so many characters, broken between words; a longer word is broken where it must be.
@@ -215,10 +212,10 @@ mod tests {
                 }
             }
         }
-        let list = "  mo new           Write a mapping to begin with";
+        let list = "  mo new          Write a mapping to begin with";
         assert_eq!(
             hanging(list, 42),
-            ["  mo new           Write a mapping to begin", "                   with"]
+            ["  mo new          Write a mapping to begin", "                  with"]
         );
     }
 

@@ -45,12 +45,17 @@ fn print(nodes: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
         let said = match (node.get("value"), node.get("why").and_then(Json::as_str)) {
             (Some(Json::String(text)), _) => format!("{name} = {text}"),
             (Some(value), _) => format!("{name} = {value}"),
-            (None, Some(why)) => format!("{name}: {why}"),
+            (None, Some(why)) => format!("{name}: {}", reason(uri, why)),
             (None, None) => format!("{name}/"),
         };
         paper.indented(out, 2 * depth, &said)?;
     }
     Ok(())
+}
+
+/// Why a node has no value, without its own name before it.
+pub(super) fn reason<'a>(uri: &str, why: &'a str) -> &'a str {
+    why.strip_prefix(uri).and_then(|why| why.strip_prefix(": ")).unwrap_or(why)
 }
 
 #[cfg(test)]
@@ -66,6 +71,7 @@ mod tests {
             { "uri": "urn:m/1/Fan/Name", "why": "nobody has set it" },
             { "uri": "urn:m/1/Text", "value": "a\u{1b}[2J ".repeat(40) },
             { "uri": "urn:m/10//", "why": "nobody has added anything" },
+            { "uri": "urn:m/10/A", "why": "urn:m/10/A: /a: no number", "failed": true },
         ]);
         for width in [40, 60, 80, 200] {
             let mut out = Vec::new();
@@ -76,7 +82,8 @@ mod tests {
                     "urn:m/1/\n  Fan/\n    Speed = 40\n    Name: nobody has set it\n  Text = a?"
                 )
             );
-            assert!(shown.ends_with("\nurn:m/10: nobody has added anything\n"), "{shown}");
+            let last = "\nurn:m/10: nobody has added anything\n  A: /a: no number\n";
+            assert!(shown.ends_with(last), "{shown}");
             assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
         }
     }

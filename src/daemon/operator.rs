@@ -109,11 +109,20 @@ async fn read(agent_state: &AgentState, client_uri: &str) -> Answer {
     let principal = operator.principal();
     let reading = agent_state.tree.reading(&principal).map_err(of_tree)?;
     let found = reading.resolve_all(&uri, Rights::READ).await.map_err(of_tree)?;
-    let is_leaf = matches!(&found, Resolved::One(node) if node.is_leaf());
+    let leaf = match &found {
+        Resolved::One(node) if node.is_leaf() => Some(node.clone()),
+        _ => None,
+    };
     let json = match reading.show(found, uri.level, None, MOST).await.map_err(of_tree)? {
-        // A value that is empty is one, to people.
-        Shown::Empty if is_leaf => b"\"\"".to_vec(),
-        Shown::Empty | Shown::Fresh => b"null".to_vec(),
+        // To a server both are nothing; to people, a value that is empty is one.
+        Shown::Empty | Shown::Fresh => match leaf {
+            Some(leaf)
+                if agent_state.tree.value(&leaf, &principal).await.is_ok_and(|value| value.is_some()) =>
+            {
+                b"\"\"".to_vec()
+            }
+            _ => b"null".to_vec(),
+        },
         Shown::Leaf { value, .. } => {
             let mut json = Vec::new();
             value.write_json(&mut json);

@@ -88,11 +88,11 @@ impl Tree {
         Ok(value.map(|value| value.to_text().into_owned()).filter(|text| !text.is_empty()))
     }
 
-    pub(super) async fn value(
-        &self,
-        node: &NodeRef,
-        principal: &Principal<'_>,
-    ) -> Result<Option<Value>, TreeError> {
+    /// The value of a leaf, perhaps an empty one; none if it has none.
+    ///
+    /// # Errors
+    /// As [`Tree::read`].
+    pub async fn value(&self, node: &NodeRef, principal: &Principal<'_>) -> Result<Option<Value>, TreeError> {
         self.pass(principal)?.leaf(node).await
     }
 
