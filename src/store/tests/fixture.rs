@@ -123,3 +123,14 @@ fn the_store_of_schema_4_is_found_whole_and_takes_alarms() {
     let store = Store::open(folder.path()).unwrap().store;
     assert_eq!(store.snapshot().unwrap().alarms().unwrap(), [(key, record)]);
 }
+
+/// As a version to come leaves it: what the machine's life over versions (`tests/system/upgrade`) goes back from.
+#[test]
+fn a_store_of_a_newer_layout_is_set_aside_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    unpack_from(folder.path(), include_bytes!("../../../tests/fixtures/store-newer.redb.gz"));
+    let newer = std::fs::read(folder.path().join("store.redb")).unwrap();
+    let aside = Store::open(folder.path()).unwrap().set_aside.unwrap();
+    assert!(aside.why.contains("newer"), "{aside:?}");
+    assert_eq!(std::fs::read(aside.file).unwrap(), newer, "so that it can be put back");
+}
