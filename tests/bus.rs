@@ -1,10 +1,12 @@
 //! Management objects on D-Bus: a real bus, services on it, and the real agent between them and its server.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use zbus::{fdo, interface};
 
 use crate::support::bus::{Daemon, Glib, MODEM, Modem, SERVICE, State, serve};
 use crate::support::ddf::{self, node, of_types};
@@ -194,6 +196,64 @@ async fn an_instance_is_read_with_one_call_an_object() {
     assert!(data.get("Second").is_none() && data.get("Missing").is_none(), "{data}");
     // Once by its kind, once in the list, once as a listed one, whatever the number of leaves.
     assert!(lock(&state).reads <= 3, "{} calls", lock(&state).reads);
+    agent.stop().await;
+}
+
+/// A battery whose charge is not among all of its properties; some have none at all.
+struct Battery {
+    has_charge: bool,
+    asked: AtomicUsize,
+}
+
+#[interface(name = "org.t.Battery1")]
+impl Battery {
+    #[zbus(property)]
+    fn kind(&self) -> &str {
+        "cell"
+    }
+
+    #[zbus(property)]
+    fn charge(&self) -> fdo::Result<u32> {
+        // The first time it is for all of them, which leaves out what can't be told.
+        match self.asked.fetch_add(1, Ordering::Relaxed) > 0 && self.has_charge {
+            true => Ok(87),
+            false => Err(fdo::Error::UnknownProperty("there is no charge".to_owned())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_one_object_lacks_another_of_its_kind_may_have() {
+    const BATTERIES: &str = r#"
+moid = "urn:t:mo:batteries:1.0"
+root = "Batteries"
+instances = ["1"]
+[object.battery]
+dbus = "org.t.Batteries1"
+path = "/org/t/Batteries1/*"
+interface = "org.t.Battery1"
+[node."<b>"]
+list = { object = "battery" }
+[node."<b>/Kind"]
+get = { object = "battery", property = "Kind" }
+[node."<b>/Charge"]
+format = "int"
+occurs = "?"
+get = { object = "battery", property = "Charge" }
+"#;
+    let daemon = Daemon::start();
+    let battery = |has_charge| Battery { has_charge, asked: AtomicUsize::new(0) };
+    let service = daemon.connect().name("org.t.Batteries1");
+    let service = service.serve_at("/org/t/Batteries1/1", battery(false));
+    let _service = service.serve_at("/org/t/Batteries1/2", battery(true)).build().await.unwrap();
+    let bench = Bench::with(Setup { config: daemon.config(), ..Setup::default() }).await;
+    bench.gateway.put_mo("batteries", "batteries.toml", BATTERIES).unwrap();
+    bench.play(json!([[["GET", "urn:t:mo:batteries:1.0//"]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let document: Value = serde_json::from_slice(&body(&bench, 1, 1).unwrap()).unwrap();
+    let expected = json!({"1": {"Kind": "cell"}, "2": {"Kind": "cell", "Charge": 87}});
+    assert_eq!(document["MOData"]["Batteries"], expected, "{}", agent.log());
     agent.stop().await;
 }
 

@@ -14,7 +14,7 @@ use crate::backend::error::BackendError;
 use crate::mo::mapping::Source;
 
 /// The address of a property on the bus.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::backend) struct PropertyAddress {
     pub(in crate::backend) service: String,
     pub(in crate::backend) path: String,
@@ -163,13 +163,12 @@ async fn of_found(
         return Ok(value.clone());
     }
     let address = PropertyAddress::at(place, found.path.clone(), property);
-    let key = (address.service.clone(), address.interface.clone(), property.to_owned());
-    if seen.lacks(&key) {
-        return Err(Trouble::Absent(format!("{} has no {property}", address.interface)));
+    if seen.lacks(&address) {
+        return Err(Trouble::Absent(format!("{} has no {property} of {}", address.path, address.interface)));
     }
     let got = address.get(bus).await;
     if matches!(got, Err(Trouble::Absent(_))) {
-        seen.note_lacking(key);
+        seen.note_lacking(address);
     }
     got
 }

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use zbus::OwnedObjectPath;
 use zbus::wire::OwnedVariant;
 
-use super::Trouble;
+use super::{PropertyAddress, Trouble};
 use crate::helper_protocol::{HelperOp, HelperReply};
 
 /// The most bytes of replies that one reading keeps: what services have answered once more is asked for anew.
@@ -37,8 +37,8 @@ pub struct Seen {
     managers: Mutex<HashMap<(String, String), ManagedOnce>>,
     /// The names of the objects just below one, by service and path.
     children: Mutex<HashMap<(String, String), NamesResult>>,
-    /// The properties that an interface of a service turned out not to have.
-    lacking: Mutex<HashSet<Key>>,
+    /// The properties that objects turned out not to have. Another object of the same interface may have them.
+    lacking: Mutex<HashSet<PropertyAddress>>,
     /// What the helper has answered before it was asked one by one, by operation.
     answered: Mutex<HashMap<String, HelperReply>>,
 }
@@ -54,8 +54,7 @@ pub(super) type SeenResult = Result<Arc<SeenObject>, Trouble>;
 
 pub(super) type NamesResult = Result<Arc<[String]>, Trouble>;
 
-/// The key of an object: service, path as the mapping has it or as it was listed, interface. Of a property: service,
-/// interface, name.
+/// The key of an object: service, path as the mapping has it or as it was listed, interface.
 pub(super) type Key = (String, String, String);
 
 /// An object that was found.
@@ -97,12 +96,12 @@ impl Seen {
         lock(&self.children).insert(key, names);
     }
 
-    /// Whether the interface of the service turned out not to have this property.
-    pub(super) fn lacks(&self, property: &Key) -> bool {
+    /// Whether the object turned out not to have this property.
+    pub(super) fn lacks(&self, property: &PropertyAddress) -> bool {
         lock(&self.lacking).contains(property)
     }
 
-    pub(super) fn note_lacking(&self, property: Key) {
+    pub(super) fn note_lacking(&self, property: PropertyAddress) {
         lock(&self.lacking).insert(property);
     }
 
