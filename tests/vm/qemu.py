@@ -178,7 +178,7 @@ class Machine:
         self.start(*more)
         self.is_up()
 
-    def is_up(self, seconds=240):
+    def is_up(self, seconds=600):
         """Waits until it is up: something may have failed on the way."""
         end = time.monotonic() + seconds
         state = ""

@@ -26,10 +26,16 @@ def ends(bench):
 
 
 @check
+def set_up(bench):
+    """the package installs; there is no boot before this one"""
+    managed(bench)
+    assert ends(bench) == ["running"]
+
+
+@check
 def reboot(bench):
     """a reboot that the server commands is told as done after the boot"""
     machine, manager = bench.machine, bench.manager
-    managed(bench)
     before = manager.get(f"{SYSTEM}/BootId")
     assert manager.statuses(["EXEC", f"{SYSTEM}/Operations/Reboot"]) == [202]
     machine.reboots()
@@ -75,7 +81,7 @@ def without_clock(bench):
     machine.run("sync")
     machine.cut()
     bench.server.forget()
-    machine.boot("-rtc", "base=1970-01-01")
+    machine.boot("-rtc", "base=1970-01-01T00:00:00")
     assert int(machine.run("date", "+%s")) < time.time() - 86400
     bench.account("timely", "first-contact = false", "first-contact = true")
     said = lambda text: [line for line in bench.journal() if text in line["MESSAGE"]]  # noqa: E731
