@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+import machine
 from machine import ip, wait
 
 HERE = Path(__file__).resolve().parent
@@ -75,7 +76,7 @@ class Monitor:
         self.answers, self.events = queue.SimpleQueue(), queue.SimpleQueue()
         threading.Thread(target=self.listen, daemon=True).start()
         # Its greeting.
-        self.answers.get(timeout=60)
+        self.answers.get(timeout=60 * machine.PATIENCE)
         self("qmp_capabilities")
 
     def listen(self):
@@ -90,7 +91,7 @@ class Monitor:
     def __call__(self, command, **arguments):
         self.lines.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
         self.lines.flush()
-        said = self.answers.get(timeout=60)
+        said = self.answers.get(timeout=60 * machine.PATIENCE)
         assert "return" in said, f"{command}: {said}"
         return said["return"]
 
