@@ -62,7 +62,7 @@ def wrong_apn(bench):
         finally:
             machine.write("/run/over", "")
             reader.join()
-    assert any(b"exec/wan" in argument for argument in seen) and not any(b"so " in argument for argument in seen)
+    assert any(b"exec/wan" in argument for argument in seen) and not any(b'so "secret' in argument for argument in seen)
     assert profile(bench, "mobile", "gsm.apn", "gsm.username", "gsm.password") == ["internet", "", "old"]
     assert not machine.run("ls", "/var/lib/omadm-wan")
     assert held(bench) == ["192.0.2.2/24"]
