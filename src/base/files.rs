@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::sys::statvfs::Statvfs;
+
 mod access;
 
 pub(crate) use access::Access;
@@ -91,6 +93,12 @@ pub(crate) fn is_in_place(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         other => Ok(other?.nlink() > 1),
     }
+}
+
+/// The number of bytes that are free on a disk, to who is not root.
+#[allow(clippy::unnecessary_cast, reason = "both have 32 bits on some machines")]
+pub(crate) fn free(disk: &Statvfs) -> u64 {
+    (disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64)
 }
 
 /// Removes what a [`replace`] of `path` that was cut short left beside it. Not while anybody may be replacing it.

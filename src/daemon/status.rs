@@ -10,6 +10,7 @@ use super::{Daemon, helper_socket};
 use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
 use crate::base::OneByOne as _;
+use crate::base::files;
 use crate::base::lane::{DOCUMENTS, FILES};
 use crate::base::waking;
 use crate::bearer::{self, ConnectionType};
@@ -222,7 +223,7 @@ pub(super) async fn disk(agent_state: &AgentState) -> Json {
     let asked = path.clone();
     let found = FILES.reading(path.clone(), move || statvfs(&asked).ok()).await.ok().flatten();
     found.map_or(Json::Null, |found| {
-        let free = found.blocks_available().saturating_mul(found.fragment_size());
+        let free = files::free(&found);
         let is_writable = !found.flags().contains(FsFlags::ST_RDONLY);
         let refused = agent_state.store.refused();
         json!({ "path": path.display().to_string(), "free": free, "writable": is_writable, "refused": refused })

@@ -10,6 +10,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::error::StoreError;
 use super::image::Image;
+use crate::base::files;
 
 /// The least time between two attempts at what the disk has refused, unless there is more room.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -91,6 +92,5 @@ impl Drop for Withheld {
 
 /// The number of bytes that are free where the file is.
 pub(super) fn room(path: &Path) -> Option<u64> {
-    let found = statvfs(path.parent()?).ok()?;
-    Some(found.blocks_available().saturating_mul(found.fragment_size()))
+    statvfs(path.parent()?).ok().map(|disk| files::free(&disk))
 }
