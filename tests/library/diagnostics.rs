@@ -102,6 +102,7 @@ async fn what_a_server_writes_is_no_option_and_what_fails_says_how() {
 #[tokio::test]
 async fn a_name_is_looked_up_and_a_document_fetched() {
     let (bench, agent) = started(&[]).await;
+    put_script(&bench, "sysroot/etc/omadm/diagnostics.conf", "local = yes\n");
     let leaves = [("HostName", json!("localhost")), ("NumberOfRepetitions", json!(3))];
     let (statuses, read) = DIAGNOSTICS.session(&bench, &agent, &diagnosis(&bench, "NSLookup", &leaves)).await;
     assert_eq!(statuses, [200, 200, 200], "{}", agent.log());
@@ -133,6 +134,34 @@ async fn a_name_is_looked_up_and_a_document_fetched() {
     assert_eq!((&fetched["TestBytesReceived"], &fetched["ResponseCode"]), (&json!(5000), &json!(200)));
     let (begun, ended) = (fetched["ROMTime"].as_str().unwrap(), fetched["EOMTime"].as_str().unwrap());
     assert!(begun.starts_with("20") && begun.ends_with('Z') && begun <= ended, "{fetched}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_listens_on_the_gateway_itself_is_not_fetched_by_any_name_or_redirect() {
+    const CURL: &str = "echo \"$*\" >>@folder@/asked; printf '0.1 0.1 0 302 http://inside.test:8080/reboot'";
+    const GETENT: &str = "case $2 in outside.test) echo '192.0.2.7 STREAM' ;; inside.test) echo '127.0.0.1 STREAM' ;; \
+                          *) exec /usr/bin/getent \"$@\" ;; esac";
+    let (bench, agent) = started(&[("curl", CURL), ("getent", GETENT)]).await;
+    let asked = || std::fs::read_to_string(bench.gateway.path("asked")).unwrap_or_default();
+    for url in [
+        "http://127.1/",
+        "http://2130706433:80/",
+        "https://[::1]:1/x",
+        "http://inside.test/",
+        "http://a@outside.test/",
+    ] {
+        let leaves = [("DownloadURL", json!(url))];
+        let (_, read) = DIAGNOSTICS.session(&bench, &agent, &diagnosis(&bench, "Download", &leaves)).await;
+        let state = read["Download"]["DiagnosticsState"].as_str().unwrap();
+        assert!(state.starts_with("Error_"), "{url}: {state}");
+        assert_eq!(asked(), "", "{url}");
+    }
+    let leaves = [("DownloadURL", json!("http://outside.test/file"))];
+    let (_, read) = DIAGNOSTICS.session(&bench, &agent, &diagnosis(&bench, "Download", &leaves)).await;
+    assert_eq!(read["Download"]["DiagnosticsState"], "Error_InitConnectionFailed", "{}", agent.log());
+    let asked = asked();
+    assert!(asked.lines().count() == 1 && asked.contains("--resolve outside.test:80:192.0.2.7 "), "{asked}");
     agent.stop().await;
 }
 
