@@ -48,7 +48,7 @@ impl Machine {
         let (root, place) = (self.root.path().to_str().unwrap(), place.to_str().unwrap());
         let said: serde_json::Value =
             serde_json::from_str(&ctl(&["--json", "mo", "read", "--sysroot", root, place])).unwrap();
-        let nodes = said[0]["nodes"].as_array().unwrap();
+        let nodes = said["objects"][0]["nodes"].as_array().unwrap();
         let value = |node: &serde_json::Value| {
             Some((node["path"].as_str()?.to_owned(), node["value"].as_str()?.to_owned()))
         };
