@@ -9,8 +9,12 @@ UNITS = (SERVICE, SOCKET, HELPER)
 NEWER, OLDER = f"{AT}/newer.deb", f"{AT}/older.deb"
 EDITED = "[session]\nretries = 3\n"
 POLICY = "/usr/sbin/policy-rc.d"
-# Two records of the fixture are ones that no agent makes.
-ODD = ("the record of an interrupted change is damaged", "brought: the account that a bootstrap brought can't be used")
+# Two records of the fixture are ones that no agent makes, and the object of its EXEC is not here.
+ODD = (
+    "the record of an interrupted change is damaged",
+    "brought: the account that a bootstrap brought can't be used",
+    "urn:oma:mo:x:1.0/7/Run: not executed",
+)
 # Whatever the agent, its helper and root's programs keep.
 STATE = ("omadm", "omadm-exec", "omadm-fumo", "omadm-scomo", "omadm-wan")
 
