@@ -131,6 +131,7 @@ def sets_aside(bench):
     said = [line["MESSAGE"] for line in bench.journal(MESSAGE_ID=SET_ASIDE)]
     assert len(said) == 1 and "newer" in said[0] and "store.redb.bad-1" in said[0] and "factory" in said[0], said
     machine.run("test", "-f", "/var/lib/omadm/store.redb.bad-1")
+    bench.server.forget()
     one, *_ = bench.server.session()
     assert one.headers["omadm-devid"] != bench.device
     bench.device = one.headers["omadm-devid"]
