@@ -1,6 +1,7 @@
 //! What a DDF says of a node, held to by the agent: what commands it allows (TS 6.3.1, 14.1.1), and what JSON it is
 //! (TS 7.5), seen from a server.
 
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use omadm_agent::lab::files;
 use omadm_agent::lab::notifier::Notification;
 use serde_json::{Map, Value, json};
@@ -289,6 +290,70 @@ async fn what_a_bound_of_the_device_refuses_is_said() {
     {
         agent.logged(what, |line| line.starts_with("warn") && line.contains(what)).await;
     }
+    agent.stop().await;
+}
+
+const LISTED: &str = r#"
+moid = "urn:x-omadm:mo:listed:1.0"
+root = "Listed"
+instances = ["1"]
+[node."Things/<t>"]
+list = { glob = "@folder@/things/*" }
+[node."Things/<t>/Text"]
+get = { file = "@folder@/things/{t}" }
+[node."Sets/<s>"]
+list = { glob = "@folder@/sets/*" }
+[node."Sets/<s>/Parts/<p>"]
+list = { file = "@folder@/sets/{s}", json = true }
+[node."Sets/<s>/Parts/<p>/Name"]
+get = { item = "name" }
+"#;
+
+fn listed(path: &str) -> String {
+    format!("urn:x-omadm:mo:listed:1.0//{path}")
+}
+
+/// A search for nodes, and the reading of what it finds, are one command.
+#[tokio::test]
+async fn a_folder_is_listed_once_for_a_command() {
+    let bench = Bench::new().await;
+    bench.gateway.put_mo("listed", "listed.toml", LISTED).unwrap();
+    for name in ["a", "b", "c"] {
+        files::put(&bench.gateway.path("things").join(name), name, files::PLAIN).unwrap();
+    }
+    let agent = bench.start().await;
+    let opened = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
+    opened.add_watch(&bench.gateway.path("things"), AddWatchFlags::IN_OPEN).unwrap();
+    let commands = [
+        json!(["GET", listed("Things")]),
+        json!(["GET", listed("Things/*/Text")]),
+        json!(["GET", listed("Things/(x)/Text?nv=(x)/Text:b")]),
+        json!(["HPUT", "{repository}/put", listed("Things/*/Text"), listed("Things/a"), listed("")]),
+    ];
+    assert_eq!(session(&bench, &agent, 1, commands.to_vec()).await, [200; 4], "{}", agent.log());
+    assert_eq!(shown(&bench, 1)["MOData"]["Things"]["b"]["Text"], "b");
+    // Of the folder itself, and not of a file in it.
+    let listings = opened.read_events().unwrap().into_iter().filter(|event| event.name.is_none()).count();
+    assert_eq!(listings, commands.len(), "{}", agent.log());
+    agent.stop().await;
+}
+
+/// Each list may be as large as an input, and each of its children have a list.
+#[tokio::test]
+async fn the_lists_that_a_command_needs_are_bounded_in_bytes() {
+    let bench = Bench::new().await;
+    bench.gateway.put_mo("listed", "listed.toml", LISTED).unwrap();
+    let part = json!({"p": {"name": "a part", "what nobody asks for": "x".repeat(900 << 10)}}).to_string();
+    for set in 0..20 {
+        files::put(&bench.gateway.path("sets").join(set.to_string()), &part, files::PLAIN).unwrap();
+    }
+    let mut agent = bench.start().await;
+    let commands =
+        ["Sets/7", "Sets", "Sets/*/Parts/*/Name", "Sets/8"].map(|path| json!(["GET", listed(path)]));
+    assert_eq!(session(&bench, &agent, 1, commands.to_vec()).await, [200, 500, 500, 200], "{}", agent.log());
+    assert_eq!(shown(&bench, 4)["MOData"]["8"], json!({"Parts": {"p": {"Name": "a part"}}}));
+    let why = "the lists that one command needs take more than 16777216 bytes of memory";
+    agent.logged(why, |line| line.starts_with("warn") && line.contains(why)).await;
     agent.stop().await;
 }
 

@@ -1,12 +1,12 @@
 //! The objects that ship with the agent, on files as a gateway has them, on a real message bus, with the programs that
 //! they drive.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use omadm_agent::lab::files;
 
 use crate::support::published::Published;
+use crate::support::shipped::{mapping, project};
 use crate::support::tools::put_script;
 use crate::support::{Bench, Setup};
 
@@ -25,21 +25,6 @@ mod services;
 mod sysroots;
 mod system;
 mod wan;
-
-/// A file or a folder of the project.
-fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// The mapping of an object that ships, as it is for a test: its programs are the project's, and nothing takes root.
-fn mapping(name: &str) -> String {
-    let text = std::fs::read_to_string(project("mo").join(name).join(format!("{name}.toml"))).unwrap();
-    text.replace("/usr/lib/omadm/exec/", &format!("{}/", project("packaging/exec").display()))
-        .replace(", privileged = true", "")
-        .replace(", user = \"root\"", "")
-        .replace("\nuser = \"root\"", "")
-        .replace("\nexec.user = \"root\"", "")
-}
 
 /// A bench with an object that ships, and these files below its root.
 async fn bench(name: &str, configuration: &str, sysroot: &[(&str, &str)]) -> Bench {

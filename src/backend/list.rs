@@ -33,6 +33,30 @@ pub struct Child {
     pub item: Option<Arc<Json>>,
 }
 
+impl Child {
+    /// The bytes that the child takes in memory, roughly.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let item = self.item.as_deref().map_or(0, size_of_json);
+        size_of::<Self>() + self.name.len() + self.captured.len() + item
+    }
+}
+
+/// The bytes that a JSON value takes in memory, roughly: its strings, and a place for each of its values.
+fn size_of_json(json: &Json) -> usize {
+    let within: usize = match json {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        Json::String(text) => text.len(),
+        Json::Array(elements) => elements.iter().map(size_of_json).sum(),
+        Json::Object(members) => {
+            let member =
+                |(name, value): (&String, &Json)| size_of::<String>() + name.len() + size_of_json(value);
+            members.iter().map(member).sum()
+        }
+    };
+    size_of::<Json>() + within
+}
+
 /// Finds the children, at most `list.max` of them; a longer list is cut, and the journal says so.
 ///
 /// # Errors
@@ -47,7 +71,7 @@ pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child
             found => found?.into_iter().map(|(element, _)| element).collect(),
         },
         ListFrom::Records { place, shape } => {
-            match records::read(place, shape, list.privileged, context).await? {
+            match records::read(place, shape, list.max, list.privileged, context).await? {
                 Answer::Value(found) => found,
                 Answer::Absent(why) => return Ok(Answer::Absent(why)),
                 Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),

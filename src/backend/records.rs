@@ -11,13 +11,15 @@ use super::element::Element;
 use super::error::BackendError;
 use super::{file, run};
 use crate::base::OneByOne as _;
+use crate::mo::Pattern;
 use crate::mo::mapping::{RecordsPlace, RecordsShape, Select, Template};
 use crate::mo::select::{json_text, shown, walk};
 
-/// Reads all records, in their order.
+/// Reads the records, in their order; of more than `max` one more, which tells that there are too many.
 pub(super) async fn read(
     place: &RecordsPlace,
     shape: &RecordsShape,
+    max: usize,
     privileged: bool,
     context: &Context<'_>,
 ) -> Result<Answer<Vec<Element>>, BackendError> {
@@ -33,7 +35,7 @@ pub(super) async fn read(
         Answer::Absent(why) => return Ok(Answer::Absent(why)),
         Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
     };
-    match elements(&bytes, shape, matches!(place, RecordsPlace::File(_))) {
+    match elements(&bytes, shape, max, matches!(place, RecordsPlace::File(_))) {
         Ok(Answer::Absent(why)) => Ok(Answer::Absent(format!("{from}: {why}"))),
         Ok(answer) => Ok(answer),
         Err(why) => Err(BackendError::List { from, why }),
@@ -49,28 +51,39 @@ pub(super) fn words(argv: &[Template], context: &Context<'_>) -> String {
 
 /// The elements of a text, in their order; those of a JSON array without names are known `by_position`, or by
 /// themselves. What is not UTF-8 is shown as U+FFFD, so that it costs nobody else; whose name has such is passed over.
+/// Of more than `max` there is one more, which tells that there are too many: a line takes hundreds of bytes as an
+/// element, and of short ones a text has hundreds of thousands.
 ///
 /// # Errors
 /// Why the text has none.
 pub fn elements(
     content: &[u8],
     shape: &RecordsShape,
+    max: usize,
     by_position: bool,
 ) -> Result<Answer<Vec<Element>>, String> {
     let text = String::from_utf8_lossy(content);
-    let mut found: Vec<Element> = match shape {
-        RecordsShape::Json { select, key } => match members(&text, select, key.as_deref(), by_position)? {
-            Some(found) => found,
+    let is_utf_8 = matches!(text, Cow::Borrowed(_));
+    let is_sound = |element: &Element| is_utf_8 || !element.captured.contains(char::REPLACEMENT_CHARACTER);
+    let most = max.saturating_add(1);
+    let found: Vec<Element> = match shape {
+        RecordsShape::Json { select, key } => match members(
+            &text,
+            select,
+            key.as_deref(),
+            if is_utf_8 { most } else { usize::MAX },
+            by_position,
+        )? {
+            Some(found) => found.into_iter().filter(is_sound).collect(),
             None => return Ok(Answer::Absent(format!("`select` finds no {}", shown(select)))),
         },
         RecordsShape::Lines { matching, key } => {
-            let record = |line| record(line, matching.as_ref(), key.as_deref());
-            text.lines().filter_map(record).collect()
+            let regex = matching.as_ref().map(Pattern::compiled).transpose();
+            let regex = regex.map_err(|error| error.to_string())?;
+            let record = |line| record(line, regex.as_deref(), key.as_deref());
+            text.lines().filter_map(record).filter(is_sound).take(most).collect()
         }
     };
-    if let Cow::Owned(_) = text {
-        found.retain(|element| !element.captured.contains(char::REPLACEMENT_CHARACTER));
-    }
     Ok(Answer::Value(found))
 }
 
@@ -95,13 +108,15 @@ fn record(line: &str, matching: Option<&Regex>, key: Option<&str>) -> Option<Ele
     Some(Element { captured: name?.as_str().to_owned(), item })
 }
 
-/// The elements of the JSON array, or members of the JSON object, to which `select` leads; none where it leads nowhere.
+/// The first elements of the JSON array, or members of the JSON object, to which `select` leads; none where it leads
+/// nowhere.
 /// Without a `key` elements are named by their positions, from 0; those of a program that are plain names by
 /// themselves, unless they are meant `by_position` too.
 fn members(
     text: &str,
     select: &[Select],
     key: Option<&str>,
+    most: usize,
     by_position: bool,
 ) -> Result<Option<Vec<Element>>, String> {
     let document: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
@@ -119,14 +134,18 @@ fn members(
     };
     let placed = |(position, element): (usize, &Json)| found(position.to_string(), element);
     let all = match (json, key) {
-        (Json::Array(elements), Some(key)) => elements.iter().map(|element| named(element, key)).collect(),
-        (Json::Array(elements), None) if !by_position && elements.iter().all(is_plain) => {
-            elements.iter().map(plain).collect()
+        (Json::Array(elements), Some(key)) => {
+            elements.iter().take(most).map(|element| named(element, key)).collect()
         }
-        (Json::Array(elements), None) => Ok(elements.iter().enumerate().map(placed).collect()),
-        (Json::Object(members), Some(key)) => members.values().map(|element| named(element, key)).collect(),
+        (Json::Array(elements), None) if !by_position && elements.iter().all(is_plain) => {
+            elements.iter().take(most).map(plain).collect()
+        }
+        (Json::Array(elements), None) => Ok(elements.iter().enumerate().take(most).map(placed).collect()),
+        (Json::Object(members), Some(key)) => {
+            members.values().take(most).map(|element| named(element, key)).collect()
+        }
         (Json::Object(members), None) => {
-            Ok(members.iter().map(|(name, element)| found(name.clone(), element)).collect())
+            Ok(members.iter().take(most).map(|(name, element)| found(name.clone(), element)).collect())
         }
         _ => Err("expected a JSON array or object".to_owned()),
     };

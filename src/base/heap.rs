@@ -14,9 +14,9 @@ pub(crate) const VARIABLE: &str = "GLIBC_TUNABLES";
 /// The environment variable that marks a restarted process: a C library that is another one, or does not trust its
 /// environment, may not keep [`VARIABLE`].
 pub(crate) const SAID: &str = "OMADM_HEAP";
-/// The heap settings: no block is kept aside, and blocks of a page, as the store's cache has them, are mapped one by
-/// one.
-const HOW: &str = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.malloc.trim_threshold=65536:glibc.malloc.mmap_threshold=4096:glibc.malloc.top_pad=16384";
+/// The heap settings: no block is kept aside, blocks of a page, as the store's cache has them, are mapped one by one, and
+/// the stack of a thread that has ended goes with it.
+const HOW: &str = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.malloc.trim_threshold=65536:glibc.malloc.mmap_threshold=4096:glibc.malloc.top_pad=16384:glibc.pthread.stack_cache_size=0";
 
 /// Restarts the program as the same process with small heap settings, where the environment has none. The service has
 /// it from its unit.

@@ -166,6 +166,7 @@ impl CommandError {
             Self::TooMuchData(_) | Self::SearchTime(_) | Self::TooManySubscriptions(_) => true,
             Self::Tree(error) | Self::Repository(RepositoryError::Tree(error)) => match error {
                 TreeError::TooLarge(_)
+                | TreeError::ListsTooLarge { .. }
                 | TreeError::TooMany(_)
                 | TreeError::Full(_)
                 | TreeError::TooLong(_) => true,
@@ -230,6 +231,7 @@ fn of_tree(error: &TreeError) -> u16 {
         } => 501,
         TreeError::Invalid { .. }
         | TreeError::TooLarge(_)
+        | TreeError::ListsTooLarge { .. }
         | TreeError::TooMany(_)
         | TreeError::Backend { .. }
         | TreeError::NotVerified { .. }
@@ -271,6 +273,7 @@ mod tests {
             (TreeError::Backend { node: node(), source: BackendError::NotNow(why()) }, 503),
             (TreeError::NotVerified { node: node(), read: String::new() }, 500),
             (TreeError::TooLarge(node()), 500),
+            (TreeError::ListsTooLarge { node: node(), most: 1 }, 500),
             (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
             (TreeError::TooLong(node()), 506),
@@ -366,6 +369,7 @@ mod tests {
             Over::All.into(),
             CommandError::TooManySubscriptions(64),
             TreeError::TooLarge(node()).into(),
+            TreeError::ListsTooLarge { node: node(), most: 1 }.into(),
             TreeError::TooMany(node()).into(),
             TreeError::Full(node()).into(),
             TreeError::TooLong(node()).into(),

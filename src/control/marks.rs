@@ -74,7 +74,7 @@ pub(super) async fn of_list(list: &List, children: usize, context: &Context<'_>)
             return Some(format!("there are more than its `max` of {children}: the others are left out"));
         }
     }
-    let ListFrom::Records { place, shape: RecordsShape::Lines { matching: Some(regex), key } } = &list.from
+    let ListFrom::Records { place, shape: RecordsShape::Lines { matching: Some(pattern), key } } = &list.from
     else {
         return None;
     };
@@ -82,7 +82,7 @@ pub(super) async fn of_list(list: &List, children: usize, context: &Context<'_>)
     let from = ListFrom::Records { place: place.clone(), shape };
     let lines = List { from, max: usize::MAX, ..list.clone() };
     let Ok(Answer::Value(lines)) = backend::list(&lines, context).await else { return None };
-    let found: Vec<_> = lines.iter().filter_map(|line| regex.captures(&line.captured)).collect();
+    let found: Vec<_> = lines.iter().filter_map(|line| pattern.captures(&line.captured)).collect();
     if found.is_empty() && !lines.is_empty() {
         return Some(format!("`match` fits none of {} lines", lines.len()));
     }

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use crate::base::heap;
 use crate::base::lane;
 use crate::base::{self, AtomicU64};
+use crate::mo::pattern;
 use crate::store::Store;
 
 /// How long all must have been quiet: threads that have nothing more to do have ended by then.
@@ -47,6 +48,7 @@ impl MemoryRelease {
             if let Some(store) = store.upgrade() {
                 store.rest();
             }
+            pattern::forget_compiled();
             turn_over();
             // It takes a moment until the threads are gone.
             tokio::time::sleep(QUIET / 5).await;

@@ -268,7 +268,7 @@ fn of_tree(error: TreeError) -> Refusal {
         }
         TreeError::NotAllowed { .. } => "Forbidden",
         TreeError::Unavailable { .. } | TreeError::Backend { .. } => "Unavailable",
-        TreeError::TooLarge(_) | TreeError::TooMany(_) => "TooLarge",
+        TreeError::TooLarge(_) | TreeError::ListsTooLarge { .. } | TreeError::TooMany(_) => "TooLarge",
         TreeError::NotUnique(_) | TreeError::Invalid { .. } => "InvalidArgument",
         _ => "Failed",
     };

@@ -36,9 +36,9 @@ pub(super) async fn perform(op: &HelperOp, node: &NodeAt<'_>) -> Outcome {
         check_limits(node, node.id, value).await?;
     }
     let act = match (op.op, &value) {
-        (Verb::Set, Some(value)) => mapping.set.as_ref().map(|sink| Act::Set(sink, value)),
-        (Verb::Add, _) => mapping.add.as_ref().map(Act::Add),
-        _ => mapping.delete.as_ref().map(Act::Delete),
+        (Verb::Set, Some(value)) => mapping.set.as_deref().map(|sink| Act::Set(sink, value)),
+        (Verb::Add, _) => mapping.add.as_deref().map(Act::Add),
+        _ => mapping.delete.as_deref().map(Act::Delete),
     };
     let act = act.ok_or_else(|| Failure::refused("the mapping says nothing of that"))?;
     if let Call::Run(Program { timeout, .. }) | Call::Bus { timeout, .. } = act.call() {

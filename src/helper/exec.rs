@@ -44,7 +44,7 @@ pub(super) async fn execute(
             let mut begun = Begun::find(request, op, rules);
             let as_begun = begun.as_begun(op);
             let node = NodeAt::find(&as_begun, &request.server, false, (&object, machine, rules)).await?;
-            let exec = node.mapping().exec.as_ref();
+            let exec = node.mapping().exec.as_deref();
             let exec = exec.ok_or_else(|| Failure::refused("the mapping says nothing of EXEC"))?;
             if op.resumed && !exec.resume {
                 return Err(Failure::refused("the mapping does not have it go on after a reboot"));

@@ -157,7 +157,7 @@ impl<'a> NodeAt<'a> {
                     other => return Ok(other.map(|_| Vec::new())),
                 };
                 let failed = |why| Failure::new(code::FAILED, format!("{path}: {why}"));
-                let elements = backend::elements(&content, shape, true).map_err(failed)?;
+                let elements = backend::elements(&content, shape, list.max, true).map_err(failed)?;
                 match elements {
                     Answer::Value(elements) => Answer::Value(backend::children_of(list, elements, &context)?),
                     other => other.map(|_| Vec::new()),

@@ -164,7 +164,7 @@ async fn get(op: &HelperOp, node: &NodeAt<'_>) -> Result<Json, Failure> {
 
 /// Lists the children of an un-named node.
 async fn list(node: &NodeAt<'_>) -> Result<Json, Failure> {
-    let list = node.mapping().list.as_ref();
+    let list = node.mapping().list.as_deref();
     let list = list.ok_or_else(|| Failure::refused("the mapping lists nothing there"))?;
     if !list.privileged {
         return Err(Failure::refused("the agent lists that itself"));

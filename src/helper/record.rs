@@ -132,9 +132,9 @@ pub(super) fn digest(content: &[u8], place: &Place) -> String {
 /// The place that an operation changes as root, as the mapping writes it.
 fn place_of(mapping: &NodeMapping, op: Verb, object: &ManagementObject) -> Option<String> {
     let call = match op {
-        Verb::Set => mapping.set.as_ref().map(|sink| &sink.to),
-        Verb::Add => mapping.add.as_ref(),
-        _ => mapping.delete.as_ref(),
+        Verb::Set => mapping.set.as_deref().map(|sink| &sink.to),
+        Verb::Add => mapping.add.as_deref(),
+        _ => mapping.delete.as_deref(),
     };
     match call? {
         Call::File { path, privileged: true, .. } => Some(path.to_string()),

@@ -38,7 +38,7 @@ impl Alarm {
         let lineage = std::iter::successors(Some(self.at), |id| object.node(*id).parent);
         lineage.chain(limits).any(|id| {
             let mapping = &object.node(id).mapping;
-            let is_listed = mapping.list.as_ref().is_some_and(|list| {
+            let is_listed = mapping.list.as_deref().is_some_and(|list| {
                 matches!(list.from, ListFrom::Records { place: RecordsPlace::Run(_), .. })
             });
             is_listed

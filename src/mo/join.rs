@@ -33,7 +33,7 @@ pub(super) fn join(
             return None;
         }
     };
-    let mut nodes = Vec::new();
+    let mut nodes = Vec::with_capacity(count(&root));
     push(&mut nodes, root, None, CaseSense::default());
     let mut object = ManagementObject {
         name: files.name.to_owned(),

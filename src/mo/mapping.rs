@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use regex_lite::Regex;
-
 mod alarm;
 mod call;
 mod description;
@@ -31,6 +29,7 @@ pub(crate) use source::sources;
 pub(crate) use super::key::Key;
 pub(crate) use super::leaf_path::LeafPath;
 pub(crate) use super::limit::Limits;
+pub(crate) use super::pattern::Pattern;
 pub(crate) use super::pipeline::{Pipeline, TimeUnit};
 pub(crate) use super::select::Select;
 pub(crate) use super::source::{Source, SourceKind, WatchEntry};
@@ -58,6 +57,8 @@ pub struct BusObject {
 }
 
 /// The mapping of a node, as `[node."…"]` has it. The default is a node without a mapping: its value is in the store.
+///
+/// What few nodes have is boxed: there are hundreds of nodes, and the agent holds all of them as long as it runs.
 #[derive(Clone, Debug, Default)]
 pub struct NodeMapping {
     /// The line where it stands in the mapping file; 0 if nowhere.
@@ -65,21 +66,21 @@ pub struct NodeMapping {
     /// The sources in order of preference; empty: the store.
     pub get: Vec<Source>,
     /// The sink that a server's value goes to.
-    pub set: Option<Sink>,
+    pub set: Option<Box<Sink>>,
     /// The call by which a child that a server adds comes about.
-    pub add: Option<Call>,
+    pub add: Option<Box<Call>>,
     /// The call by which a child that a server deletes goes.
-    pub delete: Option<Call>,
+    pub delete: Option<Box<Call>>,
     /// The list of an un-named node's children.
-    pub list: Option<List>,
+    pub list: Option<Box<List>>,
     /// The action of EXEC.
-    pub exec: Option<Exec>,
+    pub exec: Option<Box<Exec>>,
     /// Whether the first definitive answer is kept.
     pub pin: bool,
     /// The time after the agent's start for which a better source is waited for.
     pub wait: Option<Duration>,
     /// The pattern that the whole value must match.
-    pub pattern: Option<Regex>,
+    pub pattern: Option<Pattern>,
     /// The longest value, in bytes.
     pub max_len: Option<usize>,
     /// The limits of the value: `min`, `max`, `enum`.
@@ -95,8 +96,8 @@ impl NodeMapping {
     pub(crate) fn calls(&self) -> impl Iterator<Item = (&'static str, &Call)> {
         [
             ("set", self.set.as_ref().map(|sink| &sink.to)),
-            ("add", self.add.as_ref()),
-            ("delete", self.delete.as_ref()),
+            ("add", self.add.as_deref()),
+            ("delete", self.delete.as_deref()),
             ("exec", self.exec.as_ref().map(|exec| &exec.call)),
         ]
         .into_iter()
@@ -325,7 +326,7 @@ pub enum RecordsShape {
     /// Lines, of which each is a record.
     Lines {
         /// `match`: lines that don't match are passed over; named groups are members of the record.
-        matching: Option<Regex>,
+        matching: Option<Pattern>,
         /// `key`: the group that names the child; none: the first.
         key: Option<String>,
     },
@@ -338,9 +339,9 @@ impl List {
         match &self.from {
             ListFrom::Glob(_) => false,
             ListFrom::Object(_) | ListFrom::Records { shape: RecordsShape::Json { .. }, .. } => true,
-            ListFrom::Records { shape: RecordsShape::Lines { matching, .. }, .. } => matching
-                .as_ref()
-                .is_some_and(|regex| regex.capture_names().flatten().any(|group| group == name)),
+            ListFrom::Records { shape: RecordsShape::Lines { matching, .. }, .. } => {
+                matching.as_ref().is_some_and(|pattern| pattern.names().any(|group| group == name))
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod key;
 pub(crate) mod leaf_path;
 pub(crate) mod limit;
 pub(crate) mod mapping;
+pub(crate) mod pattern;
 pub(crate) mod pipeline;
 pub mod select;
 pub mod setting;
@@ -42,6 +43,7 @@ mod tests;
 pub use data::MoData;
 pub use load::load;
 pub use mapping::RecordsShape;
+pub use pattern::Pattern;
 pub(crate) use skeleton::skeleton;
 
 pub use object::{ManagementObject, Node, NodeId, Seed};

@@ -154,7 +154,7 @@ impl ManagementObject {
     /// Whether an EXEC of the object may be vetoed by the machine's programs.
     #[must_use]
     pub fn has_veto(&self) -> bool {
-        self.ids().any(|id| self.node(id).mapping.exec.as_ref().is_some_and(|exec| exec.veto))
+        self.ids().any(|id| self.node(id).mapping.exec.as_deref().is_some_and(|exec| exec.veto))
     }
 
     /// Whether `moid` is the object's own or an alias.
@@ -264,7 +264,7 @@ impl ManagementObject {
     #[must_use]
     pub fn is_listed_by_program(&self, id: NodeId) -> bool {
         let list =
-            self.lineage(id).find(|node| node.is_unnamed()).and_then(|node| node.mapping.list.as_ref());
+            self.lineage(id).find(|node| node.is_unnamed()).and_then(|node| node.mapping.list.as_deref());
         list.is_some_and(|list| matches!(list.from, ListFrom::Records { place: RecordsPlace::Run(_), .. }))
     }
 

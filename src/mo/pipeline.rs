@@ -4,11 +4,11 @@
 //! A stage that finds nothing (a key that isn't there, no match, a value that `map` doesn't list) makes the value
 //! *absent*, and says why: the next source has its turn. A stage that can't work on what it got is an error.
 
-use regex_lite::Regex;
 use thiserror::Error;
 
 use super::calendar;
 use super::fill::{FillError, Variables};
+use super::pattern::Pattern;
 use super::select::{Select, select, shown};
 use super::template::{Piece, Template};
 use super::value::excerpt;
@@ -20,7 +20,7 @@ pub struct Pipeline {
     /// `select`: steps into JSON, or `key = value` text.
     pub select: Vec<Select>,
     /// `match`: the first group of the first match.
-    pub matching: Option<Regex>,
+    pub matching: Option<Pattern>,
     /// `map`: pairs from source to node.
     pub map: Vec<(String, String)>,
     /// `otherwise`: the value that `map` gives everything else.
@@ -114,8 +114,8 @@ impl Pipeline {
         let Some(mut text) = selected else {
             return absent(format!("`select` finds no {} in {}", shown(&self.select), excerpt(input)));
         };
-        if let Some(regex) = &self.matching {
-            let group = regex.captures(&text).and_then(|found| found.get(1).or_else(|| found.get(0)));
+        if let Some(pattern) = &self.matching {
+            let group = pattern.captures(&text).and_then(|found| found.get(1).or_else(|| found.get(0)));
             let Some(group) = group else {
                 return absent(format!("`match` finds nothing in {}", excerpt(&text)));
             };
@@ -243,7 +243,6 @@ fn positive_zero(number: f64) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use regex_lite::RegexBuilder;
 
     fn apply_as(pipeline: &Pipeline, input: &str, format: Format) -> Result<Option<String>, PipelineError> {
         let passed =
@@ -256,8 +255,7 @@ mod tests {
     }
 
     fn matching(regex: &str) -> Pipeline {
-        let regex = RegexBuilder::new(regex).multi_line(true).build().unwrap();
-        Pipeline { matching: Some(regex), ..Pipeline::default() }
+        Pipeline { matching: Some(Pattern::new(regex).unwrap()), ..Pipeline::default() }
     }
 
     fn keys(keys: &[&str]) -> Pipeline {

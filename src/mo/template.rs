@@ -65,6 +65,8 @@ impl Template {
         if !literal.is_empty() {
             pieces.push(Piece::Literal(literal));
         }
+        // Most are one piece, and kept as long as the agent runs.
+        pieces.shrink_to_fit();
         Ok(Self(pieces))
     }
 

@@ -420,7 +420,7 @@ fn input_may_be_said_within_exec() {
 fn what_an_exec_says_goes_into_leaves_that_the_agent_keeps() {
     let exec = |more: &str| format!("[node.Reboot]\nexec = {{ run = [\"/bin/x\"], {more} }}\n");
     let object = loaded(&exec("output = [\"Url\"], result = { leaf = \"Level\", scale = 2 }"));
-    let exec_of = object.node(object.find("Reboot").unwrap()).mapping.exec.as_ref().unwrap();
+    let exec_of = object.node(object.find("Reboot").unwrap()).mapping.exec.as_deref().unwrap();
     assert_eq!(exec_of.output[0].key, "Url");
     assert_eq!(exec_of.result.as_ref().unwrap().pipeline.scale, Some(2.0));
     one(&exec("output = [\"Gone\"]"), "`exec.output` names `../Gone`, which is no leaf");

@@ -93,7 +93,7 @@ impl Plan {
             return Err(TreeError::NotFound(node.client_uri()));
         }
         let mapping = node.mapping();
-        if mapping.list.is_some() && outside(mapping.delete.as_ref()).is_none() {
+        if mapping.list.is_some() && outside(mapping.delete.as_deref()).is_none() {
             return not_allowed("is the machine's own, and its mapping says nothing of deletion");
         }
         self.remove(pass, node.clone(), true).await
@@ -193,7 +193,7 @@ impl Plan {
     ) -> Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>> {
         Box::pin(async move {
             let mapping = node.mapping();
-            if outside(mapping.delete.as_ref()).is_some() {
+            if outside(mapping.delete.as_deref()).is_some() {
                 self.effects.push(Effect::Delete(node));
                 return Ok(());
             }
@@ -237,17 +237,18 @@ fn may_go(node: &NodeRef) -> bool {
 /// Whether a write takes an un-named node away whose data lacks it.
 fn can_go(node: &NodeRef) -> bool {
     let mapping = node.mapping();
-    (mapping.list.is_none() || outside(mapping.delete.as_ref()).is_some()) && may_go(node)
+    (mapping.list.is_none() || outside(mapping.delete.as_deref()).is_some()) && may_go(node)
 }
 
 /// Whether a node exists outside the store, and its mapping can take it away.
 async fn machine_has(pass: &Pass<'_>, node: &NodeRef) -> Result<bool, TreeError> {
-    Ok(outside(node.mapping().delete.as_ref()).is_some() && pass.exists(node).await?)
+    Ok(outside(node.mapping().delete.as_deref()).is_some() && pass.exists(node).await?)
 }
 
 /// Whether anything at or below a description comes from elsewhere than the store, or has to be told of its end.
 fn is_the_machines(object: &ManagementObject, id: NodeId) -> bool {
     let mapping = &object.node(id).mapping;
-    let own = mapping.list.is_some() || !mapping.get.is_empty() || outside(mapping.delete.as_ref()).is_some();
+    let own =
+        mapping.list.is_some() || !mapping.get.is_empty() || outside(mapping.delete.as_deref()).is_some();
     own || object.children(id).iter().any(|child| is_the_machines(object, *child))
 }

@@ -157,7 +157,7 @@ fn is_told_by_names(object: &ManagementObject, id: NodeId) -> bool {
         let list = |list: &List| {
             matches!(list.from, ListFrom::Glob(_) | ListFrom::Records { place: RecordsPlace::File(_), .. })
         };
-        mapping.get.iter().any(file) || below != id && mapping.list.as_ref().is_some_and(list)
+        mapping.get.iter().any(file) || below != id && mapping.list.as_deref().is_some_and(list)
     })
 }
 

@@ -27,9 +27,9 @@ impl Effect {
     pub(super) fn act(&self) -> Option<Act<'_>> {
         let mapping = self.node().mapping();
         match self {
-            Self::Set(_, value) => mapping.set.as_ref().map(|sink| Act::Set(sink, value)),
-            Self::Add(_) => mapping.add.as_ref().map(Act::Add),
-            Self::Delete(_) => mapping.delete.as_ref().map(Act::Delete),
+            Self::Set(_, value) => mapping.set.as_deref().map(|sink| Act::Set(sink, value)),
+            Self::Add(_) => mapping.add.as_deref().map(Act::Add),
+            Self::Delete(_) => mapping.delete.as_deref().map(Act::Delete),
         }
     }
 }

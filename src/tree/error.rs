@@ -45,6 +45,14 @@ pub enum TreeError {
     /// The command asks for more than is read at a time.
     #[error("{0}: too large to be read at once")]
     TooLarge(String),
+    /// The lists that the command needs say more of their nodes than is kept at a time.
+    #[error("{node}: the lists that one command needs take more than {most} bytes of memory")]
+    ListsTooLarge {
+        /// The node whose list was one too many.
+        node: String,
+        /// The bytes that they may take.
+        most: usize,
+    },
     /// The command addresses more nodes than are addressed at once.
     #[error("{0}: addresses more nodes than are handled at once")]
     TooMany(String),

@@ -81,7 +81,7 @@ impl Invocation {
     /// value of each leaf of `output`. None: it has not reported that, or the target is about something else.
     #[must_use]
     pub fn target(&self, reported: &BTreeMap<String, Json>) -> Option<String> {
-        let exec = self.node.mapping().exec.as_ref()?;
+        let exec = self.node.mapping().exec.as_deref()?;
         let template = exec.alert.as_ref()?.target.as_ref().filter(|target| target.has_leaves())?;
         let given = exec.output.iter().filter_map(|output| {
             let name = reported.get(&output.key)?.as_str().filter(|name| !name.is_empty())?;
@@ -95,7 +95,7 @@ impl Invocation {
     /// Whether anything that the program says goes into leaves.
     #[must_use]
     pub fn keeps_what_it_says(&self) -> bool {
-        let exec = self.node.mapping().exec.as_ref();
+        let exec = self.node.mapping().exec.as_deref();
         exec.is_some_and(|exec| !exec.output.is_empty() || exec.result.is_some())
     }
 }
@@ -230,7 +230,7 @@ fn xml_text(text: &str) -> String {
 }
 
 fn meaning(node: &NodeRef) -> Result<&Exec, TreeError> {
-    let exec = node.mapping().exec.as_ref();
+    let exec = node.mapping().exec.as_deref();
     exec.ok_or(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"))
 }
 

@@ -54,7 +54,7 @@ impl Invocation {
     }
 
     fn exec(&self) -> Option<&Exec> {
-        self.node.mapping().exec.as_ref()
+        self.node.mapping().exec.as_deref()
     }
 }
 

@@ -295,7 +295,7 @@ impl Plan {
     fn add(&mut self, parent: &NodeRef, child: &NodeRef) -> Result<NodeRef, TreeError> {
         allowed(child, AccessType::ADD, "may not be added")?;
         let mapping = child.mapping();
-        let added = outside(mapping.add.as_ref()).is_some();
+        let added = outside(mapping.add.as_deref()).is_some();
         if mapping.list.is_some() && !added {
             let what = "can't be added: its mapping does not say how";
             return Err(TreeError::NotAllowed { node: child.client_uri(), what });

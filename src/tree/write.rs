@@ -86,7 +86,7 @@ impl Tree {
         let node = parent.listed(id, &Child { name: encoded, captured: decode_name(&name), item: None });
         validate::allowed(&node, AccessType::ADD, "may not be added")?;
         let mapping = node.mapping();
-        if mapping.list.is_some() && outside(mapping.add.as_ref()).is_none() {
+        if mapping.list.is_some() && outside(mapping.add.as_deref()).is_none() {
             let what = "can't be added: its mapping does not say how";
             return Err(TreeError::NotAllowed { node: node.client_uri(), what });
         }

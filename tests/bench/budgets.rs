@@ -32,10 +32,11 @@ use std::time::{Duration, Instant};
 type Bench = fn(&mut Table);
 
 /// What is measured, in this order.
-const BENCHES: [(&str, Bench); 13] = [
+const BENCHES: [(&str, Bench); 14] = [
     ("size", process::size),
     ("start", process::start),
     ("idle", process::idle),
+    ("ships", process::all_that_ships),
     ("package0", decode::package0),
     ("xml", decode::hostile_xml),
     ("core", tree::session_core),

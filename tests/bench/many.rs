@@ -1,6 +1,5 @@
 //! Objects that ship, where there is much of everything: a session that reads one, or sends it to a repository.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use omadm_agent::lab::files;
@@ -8,6 +7,7 @@ use serde_json::json;
 
 use crate::support::much::{leases, links, packages};
 use crate::support::published::Published;
+use crate::support::shipped::mapping;
 use crate::support::{Bench, Setup};
 use crate::{Table, block_on, median, mib, millis};
 
@@ -31,12 +31,7 @@ async fn reads(table: &mut Table, what: &str, name: &str, object: Published, sys
     for (file, content) in &sysroot {
         files::put(&bench.gateway.path("sysroot").join(file), content, files::PLAIN).unwrap();
     }
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mapping = std::fs::read_to_string(project.join(format!("mo/{name}/{name}.toml"))).unwrap();
-    let programs = format!("{}/", project.join("packaging/exec").display());
-    let mapping = mapping.replace("/usr/lib/omadm/exec/", &programs).replace(", user = \"root\"", "");
-    let mapping = mapping.replace("\nexec.user = \"root\"", "");
-    bench.gateway.put_mo(name, &format!("{name}.toml"), &mapping).unwrap();
+    bench.gateway.put_mo(name, &format!("{name}.toml"), &mapping(name)).unwrap();
     let agent = bench.start().await;
     let idle = agent.resident();
     let (mut gets, mut puts) = (Vec::new(), Vec::new());

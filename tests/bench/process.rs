@@ -10,7 +10,8 @@ use nix::unistd::Pid;
 use omadm_agent::lab::gateway::Account;
 
 use crate::support::bus::Daemon;
-use crate::support::{Agent, Bench, Setup};
+use crate::support::links::{Modems, Networks, State};
+use crate::support::{Agent, Bench, Setup, shipped};
 use crate::{Processor, Table, block_on, median, mib, millis};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_omadmd");
@@ -97,6 +98,27 @@ fn start_once(bench: &Bench) -> Start {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert!(child.wait().unwrap().success());
     Start { taken, processor }
+}
+
+/// With every object that ships, ModemManager and NetworkManager beside it: the gateway that has most.
+pub(crate) fn all_that_ships(table: &mut Table) {
+    block_on(async {
+        let daemon = Daemon::start();
+        let _modems = Modems::start(&daemon, State::default()).await;
+        let _networks = Networks::start(&daemon, 2).await;
+        let bench = Bench::with(Setup { config: daemon.config(), ..Setup::default() }).await;
+        let count = shipped::put_all(&bench);
+        let agent = bench.start().await;
+        tokio::time::sleep(SETTLE).await;
+        resident(table, &format!("idle, all {count} objects that ship, on D-Bus"), &agent);
+        for number in 1..=20 {
+            bench.session(&agent, number).await;
+        }
+        tokio::time::sleep(SETTLE).await;
+        resident(table, "idle, the same after 20 sessions", &agent);
+        assert!(agent.log().contains(&format!("{} management objects", count + 2)), "{}", agent.log());
+        agent.stop().await;
+    });
 }
 
 pub(crate) fn idle(table: &mut Table) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::support::bus::Daemon;
 use crate::support::much::{leases, links, packages};
+use crate::support::shipped::put_all;
 
 /// How long a slow machine may take that does something else besides; `make bench` has the budget.
 const MOST: Duration = Duration::from_secs(10);
@@ -74,6 +75,17 @@ async fn a_program_is_run_once_for_a_command() {
     let (statuses, _) = lan.session(&bench, &agent, &commands).await;
     assert_eq!(statuses, [200; 3], "{}", agent.log());
     assert_eq!(asked(), commands.len() + 1, "{}", agent.log());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn all_that_ships_is_served_together() {
+    let bench = Bench::new().await;
+    let count = put_all(&bench);
+    let mut agent = bench.start().await;
+    // The bench has one of its own, and that of the demonstration.
+    let served = format!("{} management objects", count + 2);
+    agent.logged(&served, |line| line.contains(&served)).await;
     agent.stop().await;
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod named;
 pub(crate) mod network;
 pub(crate) mod page;
 pub(crate) mod published;
+pub(crate) mod shipped;
 pub(crate) mod tools;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use regex_lite::Regex;
-
 use super::*;
 use crate::mo::mapping::{RecordsPlace, RecordsShape};
 
@@ -141,6 +139,29 @@ async fn programs_name_children() {
     }
 }
 
+/// An element takes hundreds of times the bytes of a short line.
+#[test]
+fn of_a_text_with_more_elements_than_the_list_has_one_more_is_made() {
+    let lines = "a b\n".repeat(1000);
+    let matching = Some(Pattern::new("(?<one>a) (?<other>b)").unwrap());
+    let shape = RecordsShape::Lines { matching, key: None };
+    let count =
+        |text: &str, shape: &RecordsShape, max| match elements(text.as_bytes(), shape, max, true).unwrap() {
+            Answer::Value(found) => found.len(),
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(count(&lines, &shape, 10), 11);
+    assert_eq!(count(&lines, &shape, usize::MAX), 1000);
+    let named = |key: Option<&str>| RecordsShape::Json { select: Vec::new(), key: key.map(str::to_owned) };
+    let array = format!("[{}{{\"k\":1}}]", "{\"k\":1},".repeat(999));
+    assert_eq!(count(&array, &named(None), 10), 11);
+    assert_eq!(count(&array, &named(Some("k")), 10), 11);
+    let members: Vec<String> = (0..1000).map(|number| format!("\"{number}\":{{\"k\":1}}")).collect();
+    let object = format!("{{{}}}", members.join(","));
+    assert_eq!(count(&object, &named(None), 10), 11);
+    assert_eq!(count(&object, &named(Some("k")), 10), 11);
+}
+
 #[tokio::test]
 async fn a_json_file_has_elements() {
     let bench = Bench::new().file(
@@ -173,7 +194,7 @@ async fn a_json_file_has_elements() {
 async fn a_line_is_a_record_of_named_groups() {
     let leases = "1790000000 aa:bb 192.0.2.7 *\n# none\n1790000001 cc:dd 192.0.2.8 printer\n";
     let bench = Bench::new().file("/leases", leases);
-    let matching = Regex::new(r"^(?<expiry>\d+) (?<mac>\S+) (?<ip>\S+)(?: \*| (?<host>\S+))$").unwrap();
+    let matching = Pattern::new(r"^(?<expiry>\d+) (?<mac>\S+) (?<ip>\S+)(?: \*| (?<host>\S+))$").unwrap();
     let listed = async |key: Option<&str>| {
         let (matching, key) = (Some(matching.clone()), key.map(str::to_owned));
         let from = ListFrom::Records {

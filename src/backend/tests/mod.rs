@@ -6,19 +6,18 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use regex_lite::RegexBuilder;
 use serde_json::json;
 
 use super::run::End;
 use super::*;
 use crate::base::files;
 use crate::ddf::Format;
-use crate::mo::Value;
 use crate::mo::given::Given;
 use crate::mo::mapping::{
     BusObject, Call, Exec, List, ListFrom, NodeMapping, Piece, Pipeline, Program, Select, Sink, Source,
     SourceKind, Template,
 };
+use crate::mo::{Pattern, Value};
 use crate::uri::{Moid, ServerId};
 
 mod effects;
@@ -242,8 +241,7 @@ async fn dmi_placeholders_are_absent() {
 async fn this_machine_tells_what_it_is() {
     let bench = Bench::real();
     let mut memory = file_source("/proc/meminfo");
-    memory.pipeline.matching =
-        Some(RegexBuilder::new(r"^MemTotal:\s+(\d+)").multi_line(true).build().unwrap());
+    memory.pipeline.matching = Some(Pattern::new(r"^MemTotal:\s+(\d+)").unwrap());
     let Answer::Value(Value::Int(kilobytes)) = bench.read(vec![memory], Format::Int).await.unwrap() else {
         panic!("no memory");
     };

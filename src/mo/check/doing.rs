@@ -50,7 +50,7 @@ pub(super) fn doubts(object: &ManagementObject, id: NodeId, exec: &Exec, told: &
     }
     leaves(object, id, exec, told);
     let same = |other: &NodeId| {
-        let exec_of = object.node(*other).mapping.exec.as_ref();
+        let exec_of = object.node(*other).mapping.exec.as_deref();
         other.index() < id.index() && exec_of.is_some_and(|other| is_same_call(&other.call, &exec.call))
     };
     if let Some(other) = object.ids().find(same) {

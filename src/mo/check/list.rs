@@ -51,7 +51,7 @@ impl Check<'_> {
     /// Checks that the listing which made the nearest un-named node has this member.
     pub(super) fn item(&mut self, name: &str) {
         let nearest = self.object.lineage(self.id).find(|node| node.is_unnamed());
-        if !nearest.and_then(|node| node.mapping.list.as_ref()).is_some_and(|list| list.has_item(name)) {
+        if !nearest.and_then(|node| node.mapping.list.as_deref()).is_some_and(|list| list.has_item(name)) {
             self.problem(format!(
                 "`item` needs a `list` at the nearest un-named node, with `json = true`, `object`, or a `match` with a \
                  group (?<{name}>…)"

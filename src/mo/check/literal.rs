@@ -28,10 +28,10 @@ pub(super) fn doubts(object: &ManagementObject, id: NodeId, told: &mut Vec<Strin
     }
     of("default", node.properties.default_value.as_deref());
     if let Some(List {
-        from: ListFrom::Records { shape: RecordsShape::Lines { matching: Some(regex), .. }, .. },
+        from: ListFrom::Records { shape: RecordsShape::Lines { matching: Some(pattern), .. }, .. },
         ..
-    }) = list
-        && (regex.as_str().contains("\\n") || regex.as_str().contains('\n'))
+    }) = list.as_deref()
+        && (pattern.as_str().contains("\\n") || pattern.as_str().contains('\n'))
     {
         told.push("`list.match` sees one line at a time: it never has a line's end in it".to_owned());
     }

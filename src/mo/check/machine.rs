@@ -94,7 +94,7 @@ fn takes_helper(mapping: &NodeMapping) -> bool {
         Call::Store => false,
     };
     mapping.get.iter().any(|source| source.privileged)
-        || mapping.list.as_ref().is_some_and(|list| list.privileged)
+        || mapping.list.as_deref().is_some_and(|list| list.privileged)
         || calls(mapping).any(|(_, call)| by_call(call))
 }
 

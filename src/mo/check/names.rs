@@ -125,7 +125,7 @@ fn is_named(object: &ManagementObject, name: &str) -> bool {
             .as_ref()
             .is_some_and(|list| matches!(&list.from, ListFrom::Object(of) if of == name));
         let watches = mapping.get.iter().map(|source| &source.watch);
-        let watches = watches.chain(mapping.list.as_ref().map(|list| &list.watch));
+        let watches = watches.chain(mapping.list.as_deref().map(|list| &list.watch));
         let by_watch = |entry: &WatchEntry| matches!(entry, WatchEntry::Object(of) if of == name);
         by_limit
             || by_list

@@ -15,7 +15,7 @@ pub(super) fn doubts(object: &ManagementObject, id: NodeId, may_come: bool, told
     }
     let Some(list) = &mapping.list else { return };
     told.extend(shape(object.node(id).label().unwrap_or_default(), list));
-    if matches!(mapping.delete, Some(Call::Store)) {
+    if matches!(mapping.delete.as_deref(), Some(Call::Store)) {
         told.push("`delete` takes nothing away here: the `list` brings it again".to_owned());
     }
     let outer: Vec<&str> = listed_above(object, id).collect();
@@ -37,7 +37,7 @@ fn shape(label: &str, List { from, .. }: &List) -> Option<String> {
     {
         return Some(format!("`list`: {path} is read as lines: is `json = true` missing?"));
     }
-    let groups: Vec<&str> = matching.as_ref()?.capture_names().flatten().collect();
+    let groups: Vec<&str> = matching.as_ref()?.names().collect();
     let first =
         groups.first().filter(|first| **first != label && groups.contains(&label) && key.is_none())?;
     Some(format!("`list` names the children by its first group, {first}: say `key = \"{label}\"`"))
@@ -46,7 +46,7 @@ fn shape(label: &str, List { from, .. }: &List) -> Option<String> {
 /// That a path goes the way of the lists above it, but with a name where they have an outer variable.
 pub(super) fn other_way(object: &ManagementObject, id: NodeId, told: &mut Vec<String>) {
     let Some(List { from: ListFrom::Glob(pattern), .. }) =
-        object.lineage(id).find(|node| node.is_unnamed()).and_then(|node| node.mapping.list.as_ref())
+        object.lineage(id).find(|node| node.is_unnamed()).and_then(|node| node.mapping.list.as_deref())
     else {
         return;
     };

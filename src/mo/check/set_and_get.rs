@@ -17,7 +17,7 @@ const OF_KERNEL: [&str; 2] = ["/sys/", "/proc/"];
 /// What is hardly meant of a `set` beside its `get`.
 pub(super) fn doubts(object: &ManagementObject, id: NodeId, told: &mut Vec<String>) {
     let node = object.node(id);
-    let Some(sink) = node.mapping.set.as_ref() else { return };
+    let Some(sink) = node.mapping.set.as_deref() else { return };
     if !node.properties.access.allows(AccessType::GET) {
         return;
     }

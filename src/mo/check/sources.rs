@@ -78,7 +78,7 @@ pub(super) fn doubts(object: &ManagementObject, id: NodeId, told: &mut Vec<Strin
         }
     }
     let is_store = |source: &Source| matches!(source.from, SourceKind::Store);
-    let sets_store = matches!(mapping.set.as_ref().map(|sink| &sink.to), Some(Call::Store));
+    let sets_store = matches!(mapping.set.as_deref().map(|sink| &sink.to), Some(Call::Store));
     let asks_first = mapping.get.first().is_some_and(|source| !matches!(source.from, SourceKind::Value(_)));
     if sets_store && asks_first && mapping.get.iter().skip(1).any(is_store) {
         told.push(format!(
@@ -128,9 +128,8 @@ fn is_alike(one: &Source, other: &Source) -> bool {
         _ => false,
     };
     let (one, other) = (&one.pipeline, &other.pipeline);
-    let pattern = |pipeline: &Pipeline| pipeline.matching.as_ref().map(|regex| regex.as_str().to_owned());
     from && one.select == other.select
-        && pattern(one) == pattern(other)
+        && one.matching == other.matching
         && (&one.map, &one.otherwise, one.time) == (&other.map, &other.otherwise, other.time)
         && one.scale == other.scale
         && one.format == other.format
@@ -153,7 +152,7 @@ fn untyped(mapping: &NodeMapping, properties: &Properties, told: &mut Vec<String
 fn odd_file(mapping: &NodeMapping, told: &mut Vec<String>) {
     for source in &mapping.get {
         let SourceKind::File { path, setting } = &source.from else { continue };
-        let writes = mapping.set.as_ref().map(|sink| &sink.to);
+        let writes = mapping.set.as_deref().map(|sink| &sink.to);
         if source.privileged
             && let Some(Call::File { path: written, privileged: false, .. }) = writes
             && written == path
@@ -216,7 +215,7 @@ fn copied(object: &ManagementObject, id: NodeId, told: &mut Vec<String>) {
         let same = |other: &NodeId| {
             let mapping = &object.node(*other).mapping;
             let both = [&mapping.get, &node.mapping.get].into_iter().flatten();
-            let same_set = mapping.set.as_ref().is_some_and(|set| is_same_call(&set.to, &sink.to));
+            let same_set = mapping.set.as_deref().is_some_and(|set| is_same_call(&set.to, &sink.to));
             // Two parts of one place differ in what they read of it.
             same_set && both.into_iter().all(|source| is_same_place(source, &sink.to))
         };

@@ -12,7 +12,7 @@ use super::super::value::Value;
 pub(super) fn doubts(object: &ManagementObject, id: NodeId, is_filled: bool, told: &mut Vec<String>) {
     let node = object.node(id);
     let (mapping, access) = (&node.mapping, node.properties.access);
-    if let Some(sink) = mapping.set.as_ref().filter(|sink| !matches!(sink.to, Call::Store)) {
+    if let Some(sink) = mapping.set.as_deref().filter(|sink| !matches!(sink.to, Call::Store)) {
         if mapping.get.is_empty() && access.allows(AccessType::GET) {
             told.push(
                 "has a `set` and no `get`: what was set can't be read; add a `get`, or say `access = \"replace\"`"

@@ -82,7 +82,7 @@ fn lowest(mapping: &NodeMapping) -> Option<f64> {
 /// The leaves that what an EXEC says goes into.
 pub(super) fn filled(object: &ManagementObject) -> Vec<NodeId> {
     let of = |id: NodeId| {
-        let exec = object.node(id).mapping.exec.as_ref();
+        let exec = object.node(id).mapping.exec.as_deref();
         let paths = exec.map(|exec| {
             exec.output.iter().map(|output| &output.path).chain(exec.result.iter().map(|result| &result.path))
         });
@@ -104,7 +104,7 @@ fn leaf(object: &ManagementObject, id: NodeId, executes: bool, told: &mut Vec<St
             "has `{word}`, and the mapping a `get` and no `set`: a change is refused with 405"
         ));
     }
-    if matches!(mapping.set.as_ref().map(|sink| &sink.to), Some(Call::Store))
+    if matches!(mapping.set.as_deref().map(|sink| &sink.to), Some(Call::Store))
         && has_source
         && !mapping.get.iter().any(stored)
     {
@@ -178,7 +178,7 @@ fn uses(mapping: &NodeMapping, label: &str) -> bool {
         ListFrom::Object(_) => false,
     };
     let in_source = |source: &Source| values::source_uses(source, label);
-    mapping.get.iter().any(in_source) || mapping.list.as_ref().is_some_and(in_list)
+    mapping.get.iter().any(in_source) || mapping.list.as_deref().is_some_and(in_list)
 }
 
 fn matches(mapping: &NodeMapping, told: &mut Vec<String>) {
@@ -194,12 +194,12 @@ fn matches(mapping: &NodeMapping, told: &mut Vec<String>) {
                 mapping.get.len() - number - 1
             ));
         }
-        if pipeline.matching.as_ref().is_some_and(|regex| regex.captures_len() < 2) {
+        if pipeline.matching.as_ref().is_some_and(|pattern| pattern.groups() < 2) {
             told.push(
                 "`match` has no group: the whole match is taken; put ( and ) around what is meant".to_owned(),
             );
         }
-        if pipeline.matching.as_ref().is_some_and(|regex| regex.captures_len() > 2) {
+        if pipeline.matching.as_ref().is_some_and(|pattern| pattern.groups() > 2) {
             told.push(
                 "`match` has several groups, and the first is taken: write (?: ) for the others".to_owned(),
             );

@@ -3,10 +3,10 @@
 use crate::base::OrderedSet;
 use crate::spanned::Reader;
 
-use super::parts::{argv, kind, object, regex, template};
+use super::parts::{argv, kind, object, pattern, template};
 use super::pipeline::select;
 use super::watch::watch;
-use super::{List, ListFrom, RecordsPlace, RecordsShape};
+use super::{List, ListFrom, Pattern, RecordsPlace, RecordsShape};
 
 const MAX_CHILDREN: usize = 1024;
 
@@ -45,7 +45,7 @@ fn records(reader: &mut Reader<'_>, kind: &str) -> Option<ListFrom> {
     let json = reader.or("json", false);
     let lines = reader.or("lines", !json);
     let key: Option<String> = reader.optional("key");
-    let matching = regex(reader, "match", str::to_owned);
+    let matching = pattern(reader, "match", str::to_owned);
     let select = select(reader);
     if json == lines {
         reader.here("a listing is either `json = true` or `lines = true`");
@@ -56,7 +56,7 @@ fn records(reader: &mut Reader<'_>, kind: &str) -> Option<ListFrom> {
     if !json && !select.is_empty() {
         reader.problem("select", "only with `json = true`");
     }
-    let groups: Vec<&str> = matching.iter().flat_map(|regex| regex.capture_names().flatten()).collect();
+    let groups: Vec<&str> = matching.iter().flat_map(Pattern::names).collect();
     if let Some(key) = key.as_deref().filter(|key| !json && !groups.contains(key)) {
         let what = match groups.join(", ").as_str() {
             "" => "only with `json = true`, or with a `match` that has named groups such as (?<mac>\\S+)"
@@ -65,7 +65,7 @@ fn records(reader: &mut Reader<'_>, kind: &str) -> Option<ListFrom> {
         };
         reader.problem("key", what);
     }
-    if !json && matching.as_ref().is_some_and(|regex| regex.captures_len() < 2) {
+    if !json && matching.as_ref().is_some_and(|pattern| pattern.groups() < 2) {
         reader.problem("match", "has no group for the child's name: put ( and ) around it");
     }
     let shape = if json { RecordsShape::Json { select, key } } else { RecordsShape::Lines { matching, key } };

@@ -11,7 +11,7 @@ use super::exec::exec;
 use super::input::input;
 use super::limits::limits;
 use super::list::list;
-use super::parts::{one_or_many, regex};
+use super::parts::{one_or_many, pattern};
 use super::pipeline::{self, pipeline};
 use super::source::sources;
 use super::{Call, NodeMapping, Pipeline, Sink, Source, SourceKind};
@@ -33,6 +33,7 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Nod
         input(reader, &mut given);
         exec(reader, objects)
     });
+    given.shrink_to_fit();
     let set = sets.pop().map(|(to, own)| {
         let own = own.map(|own| match own.invertible() {
             Ok(()) => own,
@@ -44,20 +45,23 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &OrderedSet<String>) -> Nod
                 Pipeline::default()
             }
         });
-        Sink { pipeline: own.unwrap_or_else(|| inherited(&get, &to)), to }
+        Box::new(Sink { pipeline: own.unwrap_or_else(|| inherited(&get, &to)), to })
     });
     NodeMapping {
         line: reader.located().line,
-        add: reader.table("add", |reader| call(reader, &CHANGES, false, objects)).flatten(),
-        delete: reader.table("delete", |reader| call(reader, &CHANGES, false, objects)).flatten(),
-        list: reader.table("list", |reader| list(reader, objects)).flatten(),
-        exec: exec.flatten(),
+        add: reader.table("add", |reader| call(reader, &CHANGES, false, objects)).flatten().map(Box::new),
+        delete: reader
+            .table("delete", |reader| call(reader, &CHANGES, false, objects))
+            .flatten()
+            .map(Box::new),
+        list: reader.table("list", |reader| list(reader, objects)).flatten().map(Box::new),
+        exec: exec.flatten().map(Box::new),
         pin: reader.or("pin", false),
         wait: reader.optional("wait"),
-        pattern: regex(reader, "pattern", |pattern| format!(r"\A(?:{pattern})\z")),
+        pattern: pattern(reader, "pattern", |pattern| format!(r"\A(?:{pattern})\z")),
         max_len: reader.optional("max-len").map(|ByteSize(bytes)| bytes),
         limits: limits(reader, objects),
-        verify: verify(reader, set.as_ref()),
+        verify: verify(reader, set.as_deref()),
         input: given,
         get,
         set,

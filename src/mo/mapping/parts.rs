@@ -1,18 +1,15 @@
 //! Reading what the tables of a node have in common: which kind one is, templates, patterns, pairs.
 
-use regex_lite::{Regex, RegexBuilder};
 use zbus::names::MemberName;
 
 use crate::base::OrderedSet;
 use crate::spanned::{Item, Reader};
 
-use super::Template;
 use super::scalar::Scalar;
+use super::{Pattern, Template};
 
 /// The keys that only a D-Bus object has.
 const MEMBERS: [&str; 3] = ["method", "property", "args"];
-/// The largest compiled regular expression, in bytes: mapping files are written by hand.
-const REGEX_SIZE: usize = 1 << 20;
 
 /// The one of `kinds` that the table is; none or several are a problem.
 pub(super) fn kind(reader: &mut Reader<'_>, kinds: &[&'static str]) -> Option<&'static str> {
@@ -86,7 +83,11 @@ pub(super) fn pairs<T>(
     match reader.raw(key).map(|located| &located.item) {
         None => Some(Vec::new()),
         Some(Item::Table(members)) => {
-            members.iter().map(|(name, value)| read(name, Scalar::from_item(&value.item)?)).collect()
+            let mut all = Vec::with_capacity(members.len());
+            for (name, value) in members {
+                all.push(read(name, Scalar::from_item(&value.item)?)?);
+            }
+            Some(all)
         }
         Some(_) => None,
     }
@@ -144,7 +145,11 @@ pub(super) fn member(reader: &mut Reader<'_>, key: &str) -> Option<String> {
 }
 
 /// Reads a regular expression, in which `^` and `$` match at lines: most of what is matched are files of many lines.
-pub(super) fn regex(reader: &mut Reader<'_>, key: &str, around: impl Fn(&str) -> String) -> Option<Regex> {
+pub(super) fn pattern(
+    reader: &mut Reader<'_>,
+    key: &str,
+    around: impl Fn(&str) -> String,
+) -> Option<Pattern> {
     let pattern: String = reader.optional(key)?;
     if let Some(placeholder) = placeholder(&pattern) {
         reader.problem(
@@ -153,8 +158,8 @@ pub(super) fn regex(reader: &mut Reader<'_>, key: &str, around: impl Fn(&str) ->
         );
         return None;
     }
-    let regex = RegexBuilder::new(&around(&pattern)).multi_line(true).size_limit(REGEX_SIZE).build();
-    regex.map_err(|error| reader.problem(key, format!("not a regular expression: {error}"))).ok()
+    let pattern = Pattern::new(&around(&pattern));
+    pattern.map_err(|error| reader.problem(key, format!("not a regular expression: {error}"))).ok()
 }
 
 /// The part of a pattern that looks like a variable in braces. A regular expression has none but after `\\p` and its

@@ -2,7 +2,7 @@
 
 use crate::spanned::{Item, Reader};
 
-use super::parts::{pairs, regex, template};
+use super::parts::{pairs, pattern, template};
 use super::scalar::Scalar;
 use super::{Pipeline, Select, TimeUnit};
 
@@ -29,7 +29,7 @@ pub(super) fn pipeline(reader: &mut Reader<'_>) -> Pipeline {
     }
     Pipeline {
         select: select(reader),
-        matching: regex(reader, "match", str::to_owned),
+        matching: pattern(reader, "match", str::to_owned),
         map,
         otherwise,
         time,

@@ -17,6 +17,10 @@ use super::visibility::{readable, secret};
 /// The most leaves that the helper is asked for over one connection.
 const AT_ONCE: usize = 128;
 
+/// The most bytes that the lists of one command take in memory: each has what a program or a file says of a child, up to
+/// 1 MiB, and there may be a list in each child of another.
+const MOST_LISTED: usize = 16 << 20;
+
 /// A pass: a read under way.
 pub(in crate::tree) struct Pass<'a> {
     pub(in crate::tree) tree: &'a Tree,
@@ -24,8 +28,37 @@ pub(in crate::tree) struct Pass<'a> {
     pub(in crate::tree) state: Arc<TreeState>,
     /// The D-Bus objects that the pass has seen.
     pub(in crate::tree) seen: Arc<Seen>,
-    /// The listings that were made, by the key of the node whose children each has: the machine is asked once.
-    pub(in crate::tree) listings: Mutex<HashMap<Vec<u8>, Arc<[Child]>>>,
+    pub(in crate::tree) listings: Mutex<Listings>,
+}
+
+/// The listings that a pass has made, by the key of the node whose children each has: the machine is asked once.
+#[derive(Debug, Default)]
+pub(in crate::tree) struct Listings {
+    known: HashMap<Vec<u8>, Arc<[Child]>>,
+    /// The bytes that they take.
+    size: usize,
+}
+
+impl Listings {
+    /// The children of the node of this key, if they were listed.
+    pub(in crate::tree) fn get(&self, key: &[u8]) -> Option<Arc<[Child]>> {
+        self.known.get(key).cloned()
+    }
+
+    /// Keeps the children of the node of this key.
+    ///
+    /// # Errors
+    /// With them, all lists of the command would take more bytes than they may: that is how many they may.
+    pub(in crate::tree) fn keep(&mut self, key: &[u8], children: &Arc<[Child]>) -> Result<(), usize> {
+        let size = key.len() + children.iter().map(Child::size).sum::<usize>();
+        let all = self.size.saturating_add(size);
+        if all > MOST_LISTED {
+            return Err(MOST_LISTED);
+        }
+        self.size = all;
+        self.known.insert(key.to_vec(), Arc::clone(children));
+        Ok(())
+    }
 }
 
 impl Tree {

@@ -81,7 +81,7 @@ fn listed(node: &NodeRef) -> Vec<(String, String)> {
     let unnamed = object.lineage(node.id).filter(|node| node.is_unnamed());
     let nearest_first = unnamed.zip(node.variables.iter().rev());
     let of_object =
-        |(node, (_, captured)): (&Node, &(String, String))| match &node.mapping.list.as_ref()?.from {
+        |(node, (_, captured)): (&Node, &(String, String))| match &node.mapping.list.as_deref()?.from {
             ListFrom::Object(object) => Some((object.clone(), captured.clone())),
             _ => None,
         };

@@ -96,7 +96,7 @@ impl Tree {
 }
 
 fn listing_of(parent: &NodeRef, id: NodeId) -> Option<&List> {
-    let list = parent.object.node(id).mapping.list.as_ref();
+    let list = parent.object.node(id).mapping.list.as_deref();
     list.filter(|_| !parent.object.per_object)
 }
 
@@ -136,13 +136,14 @@ impl Pass<'_> {
             return tree.kept_children(parent, id, state, principal).map(Arc::from);
         };
         let key = parent.key();
-        let known = listings.lock().unwrap_or_else(PoisonError::into_inner).get(key.as_bytes()).cloned();
+        let known = listings.lock().unwrap_or_else(PoisonError::into_inner).get(key.as_bytes());
         let listed = match known {
             Some(known) => known,
             None => {
                 let listed: Arc<[Child]> = tree.list(list, parent, principal, Some(&self.seen)).await?.into();
                 let mut listings = listings.lock().unwrap_or_else(PoisonError::into_inner);
-                listings.insert(key.as_bytes().to_vec(), Arc::clone(&listed));
+                let kept = listings.keep(key.as_bytes(), &listed);
+                kept.map_err(|most| TreeError::ListsTooLarge { node: parent.client_uri(), most })?;
                 listed
             }
         };

@@ -5,13 +5,12 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use omadm_agent::backend::{Answer, elements};
-use omadm_agent::mo::RecordsShape;
 use omadm_agent::mo::select::Select;
-use regex_lite::Regex;
+use omadm_agent::mo::{Pattern, RecordsShape};
 
 static SHAPES: LazyLock<Vec<RecordsShape>> = LazyLock::new(|| {
     let lines = |regex: Option<&str>, key: Option<&str>| RecordsShape::Lines {
-        matching: regex.map(|regex| Regex::new(regex).expect("a regular expression")),
+        matching: regex.map(|regex| Pattern::new(regex).expect("a regular expression")),
         key: key.map(str::to_owned),
     };
     let json = |select: &[Select], key: Option<&str>| RecordsShape::Json {
@@ -34,7 +33,7 @@ static SHAPES: LazyLock<Vec<RecordsShape>> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     for shape in SHAPES.iter() {
         for by_position in [false, true] {
-            let Ok(Answer::Value(found)) = elements(text, shape, by_position) else { continue };
+            let Ok(Answer::Value(found)) = elements(text, shape, 1024, by_position) else { continue };
             if let RecordsShape::Lines { .. } = shape {
                 assert!(found.len() <= text.lines().count());
                 assert!(found.iter().all(|element| text.contains(&element.captured)));

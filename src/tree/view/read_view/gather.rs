@@ -149,10 +149,10 @@ impl ReadView {
     }
 
     async fn leaf(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
-        let key = node.key().as_bytes().to_vec();
         if node.mapping().get.is_empty() {
             return Ok(());
         }
+        let key = node.key().as_bytes().to_vec();
         self.yielder.step().await;
         if !self.values.contains_key(&key) {
             let read = pass.answer(node).await;
