@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use super::*;
 

@@ -37,7 +37,7 @@ async fn globs_name_children() {
 async fn what_is_not_utf_8_costs_nobody_else() {
     let bench = Bench::new().file("/leases", b"a one\nb caf\xe9\n\xff two\nc three\n");
     let place = RecordsPlace::File(literal("/leases"));
-    let matching = Some(Regex::new(r"^(?<id>\S+) (?<host>.+)$").unwrap());
+    let matching = Some(Pattern::new(r"^(?<id>\S+) (?<host>.+)$").unwrap());
     let shape = RecordsShape::Lines { matching, key: Some("id".to_owned()) };
     let children = bench.list(ListFrom::Records { place, shape }, 10).await.unwrap();
     let host = |child: &Child| child.item.as_ref().unwrap()["host"].as_str().unwrap().to_owned();
