@@ -12,9 +12,9 @@ use zbus::{Connection, MatchRule, Message, MessageStream};
 use crate::backend::bus::{self, to_json};
 use crate::service::{AGENT, NAME, PATH, Values};
 
-/// The interface that every D-Bus object has, to be asked whether it is there.
 /// The bus itself, as a service.
 const BUS: &str = "org.freedesktop.DBus";
+/// The interface that every D-Bus object has, to be asked whether it is there.
 const PEER: &str = "org.freedesktop.DBus.Peer";
 
 /// How long the bus may take to be connected to, or to let somebody hear signals.

@@ -41,17 +41,20 @@ pub(super) async fn execute(
     } else {
         async {
             let object = object::read(&request.folder, &request.sha256, rules)?;
-            let mut begun = Begun::find(request, op, rules);
-            let as_begun = begun.as_begun(op);
+            let goes_on = object.ids().find(|id| object.path(*id) == op.node);
+            let goes_on =
+                goes_on.and_then(|id| object.node(id).mapping.exec.as_ref()).is_some_and(|exec| exec.resume);
+            let mut begun = goes_on.then(|| Begun::find(request, op, rules)).transpose()?;
+            let as_begun = begun.as_ref().map_or_else(|| Ok(op.clone()), |begun| begun.as_begun(op))?;
             let node = NodeAt::find(&as_begun, &request.server, false, (&object, machine, rules)).await?;
-            let exec = node.mapping().exec.as_deref();
+            let exec = node.mapping().exec.as_ref();
             let exec = exec.ok_or_else(|| Failure::refused("the mapping says nothing of EXEC"))?;
             if op.resumed && !exec.resume {
                 return Err(Failure::refused("the mapping does not have it go on after a reboot"));
             }
-            let running = begin(exec, &as_begun, &node, &mut begun).await?;
+            let running = begin(exec, &as_begun, &node, begun.as_mut()).await?;
             let end = follow(id, exec, running, &node, listener).await;
-            if let Err(error) = begun.ends() {
+            if let Some(Err(error)) = begun.as_mut().map(Begun::ends) {
                 log::warn!("{}: that it has ended can't be noted: {error}", node.client_uri());
             }
             Ok(end)
@@ -71,7 +74,12 @@ pub(super) async fn execute(
 }
 
 /// Begins what the mapping says, if it may begin now; one that goes on was let begin before.
-async fn begin(exec: &Exec, op: &HelperOp, node: &NodeAt<'_>, begun: &mut Begun) -> Result<Running, Failure> {
+async fn begin(
+    exec: &Exec,
+    op: &HelperOp,
+    node: &NodeAt<'_>,
+    begun: Option<&mut Begun>,
+) -> Result<Running, Failure> {
     if !node.resumed {
         check_window(exec, node).await?;
         if exec.veto {
@@ -81,7 +89,7 @@ async fn begin(exec: &Exec, op: &HelperOp, node: &NodeAt<'_>, begun: &mut Begun)
     if let Call::Run(program) = &exec.call {
         check_run(program, node)?;
     }
-    if exec.resume {
+    if let Some(begun) = begun {
         begun.begins(op, node.rules)?;
     }
     match &exec.call {

@@ -73,16 +73,36 @@ async fn what_has_ended_goes_on_after_a_boot_only_with_what_it_began_with_and_so
     let bench = Bench::that_notes();
     bench.begin_once().await;
     assert_eq!(bench.goes_on("second").await, Some(403), "its result is there");
-    for time in 1..=4 {
+    for time in 1..=7 {
         bench.reboot();
         assert_eq!(bench.goes_on("second").await, Some(200), "{time}");
     }
     bench.reboot();
-    assert_eq!(bench.goes_on("second").await, Some(403));
+    bench.script("etc/veto.d/10-never", "exit 0");
+    assert_eq!(bench.goes_on("second").await, Some(403), "it does not begin anew either");
     let log = bench.text("log");
     let log: Vec<&str> = log.lines().collect();
     assert_eq!(log[0], "new {\"PkgURL\":\"first\"}");
-    assert_eq!(log[1..], ["1 {\"PkgURL\":\"first\"}"; 4], "what was let pass, and not what is told now");
+    assert_eq!(log[1..], ["1 {\"PkgURL\":\"first\"}"; 7], "what was let pass, and not what is told now");
+}
+
+#[tokio::test]
+async fn what_runs_does_not_go_on_beside_itself() {
+    let bench = Bench::that_notes();
+    bench.script("etc/veto.d/10-never", "exit 0");
+    bench.script("bin/do", &format!("echo x >>{}; sleep 1", bench.path("log").display()));
+    let request = bench.request("beside-1", ops("GoesOn", false, "first"));
+    let (mut stream, helper) = bench.helper();
+    stream.write_all(&frame(&request).unwrap()).await.unwrap();
+    assert!(next(&mut stream).await.unwrap().taken);
+    while !bench.path("log").exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(bench.goes_on("first").await, Some(503));
+    }
+    helper.await.unwrap().unwrap();
+    assert_eq!(bench.text("log"), "x\n");
 }
 
 #[tokio::test]

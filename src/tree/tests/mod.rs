@@ -293,6 +293,15 @@ impl Bench {
 
     /// With the accounts of other servers.
     fn of(wait: &str, account: Account, others: Vec<Account>) -> Self {
+        Self::made(wait, account, others, false)
+    }
+
+    /// Whose files are below `/`, where links lead to the kernel's.
+    fn of_this_machine() -> Self {
+        Self::made("0s", self::account("acme", 7), Vec::new(), true)
+    }
+
+    fn made(wait: &str, account: Account, others: Vec<Account>, is_this_machine: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
         for name in ["net", "locked", "files"] {
@@ -309,6 +318,10 @@ impl Bench {
             )
         );
         let mapping = BOX_TOML.replace("WAIT", wait).replace("ROOT", root.to_str().unwrap());
+        let (below, mapping) = match is_this_machine {
+            true => ("/".into(), mapping.replace("file = \"/", &format!("file = \"{}/", root.display()))),
+            false => (root, mapping),
+        };
         put(&folder.path().join("mo/box/box.toml"), &mapping);
         put(&folder.path().join("mo/box/box.ddf.xml"), &box_ddf());
         put(&folder.path().join("mo/crate/crate.toml"), CRATE_TOML);
@@ -324,7 +337,7 @@ impl Bench {
         let account = Arc::new(account);
         let accounts =
             std::iter::once(Arc::clone(&account)).chain(others.into_iter().map(Arc::new)).collect();
-        let machine = Arc::new(Machine::new(root, crate::backend::Bus::none()));
+        let machine = Arc::new(Machine::new(below, crate::backend::Bus::none()));
         let tree = Tree::new(objects, accounts, store, machine, Instant::now());
         Self { folder, tree, account }
     }
