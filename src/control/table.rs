@@ -140,6 +140,8 @@ fn hanging(line: &str, width: usize) -> Vec<String> {
             let parts = wrapped(text, width - first.len());
             parts.iter().enumerate().map(|(number, part)| format!("{}{part}", lead(number))).collect()
         }
+        // The words before a list, or before examples.
+        _ if indent == 0 && line.chars().count() > width => wrapped(line, width),
         _ => vec![line.to_owned()],
     }
 }
