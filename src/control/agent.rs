@@ -4,10 +4,9 @@ use std::io::{self, Write};
 
 use serde_json::{Value as Json, json};
 
-use super::client::{AskError, Client};
+use super::client::{AskError, Client, reason};
 use super::hint;
 use super::terminal::Terminal;
-use super::tree::reason;
 
 /// Says why the agent did not do it; returns that it did not.
 pub(super) fn told<O: Write, E: Write>(

@@ -188,6 +188,11 @@ impl Client {
     }
 }
 
+/// Why a node has no value, without its own name before it.
+pub(super) fn reason<'a>(uri: &str, why: &'a str) -> &'a str {
+    why.strip_prefix(uri).and_then(|why| why.strip_prefix(": ")).unwrap_or(why)
+}
+
 /// The values of a message.
 pub(super) fn values(message: &Message) -> Vec<Json> {
     let body = message.body();

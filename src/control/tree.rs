@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value as Json, json};
 
 use super::agent::told;
-use super::client::Client;
+use super::client::{Client, reason};
 use super::table::Paper;
 use super::terminal::Terminal;
 
@@ -51,11 +51,6 @@ fn print(nodes: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
         paper.indented(out, 2 * depth, &said)?;
     }
     Ok(())
-}
-
-/// Why a node has no value, without its own name before it.
-pub(super) fn reason<'a>(uri: &str, why: &'a str) -> &'a str {
-    why.strip_prefix(uri).and_then(|why| why.strip_prefix(": ")).unwrap_or(why)
 }
 
 #[cfg(test)]
