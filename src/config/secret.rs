@@ -114,6 +114,21 @@ pub enum SecretError {
         /// The agent's group.
         agent: u32,
     },
+    /// The agent's user may not read the file, though whoever checks it can.
+    #[error(
+        "{}: mode {mode:04o} of uid {owner} keeps it from the agent's user (uid {agent}): chgrp omadm, chmod g+r",
+        .path.display()
+    )]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// The owner of the file.
+        owner: u32,
+        /// The permission bits of the file.
+        mode: u32,
+        /// The agent's user.
+        agent: u32,
+    },
     /// The file is empty.
     #[error("{}: is empty", .0.display())]
     Empty(PathBuf),
@@ -137,6 +152,7 @@ impl FileRef {
             // Of the open file: what a path names can change between a look and the reading.
             let metadata = file.metadata().map_err(|error| unreadable(error.into()))?;
             check_access(&path, &metadata, environment)?;
+            check_readable(&path, &metadata, environment)?;
         }
         let mut bytes = regular::read_open(file, MAX_SECRET).map_err(unreadable)?;
         if bytes.last() == Some(&b'\n') {
@@ -151,7 +167,13 @@ impl FileRef {
     /// Missing and oversized files.
     pub fn public(&self, environment: &Environment) -> Result<Vec<u8>, SecretError> {
         let path = self.locate(environment)?;
-        regular::read(&path, MAX_CERTIFICATES).map_err(|reason| SecretError::Unreadable { path, reason })
+        let unreadable = |reason| SecretError::Unreadable { path: path.clone(), reason };
+        let file = regular::open(&path).map_err(unreadable)?;
+        if matches!(self, Self::Path(_)) {
+            let metadata = file.metadata().map_err(|error| unreadable(error.into()))?;
+            check_readable(&path, &metadata, environment)?;
+        }
+        regular::read_open(file, MAX_CERTIFICATES).map_err(unreadable)
     }
 
     fn locate(&self, environment: &Environment) -> Result<PathBuf, SecretError> {
@@ -179,6 +201,15 @@ fn check_access(path: &Path, metadata: &Metadata, agent: &Environment) -> Result
         return Err(SecretError::Group { path, group, agent: agent.gid });
     }
     Ok(())
+}
+
+/// Root, who checks by hand, reads what the agent can't. Which groups the agent is in besides its own is not known here.
+fn check_readable(path: &Path, metadata: &Metadata, agent: &Environment) -> Result<(), SecretError> {
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    if agent.uid == 0 || owner == agent.uid || mode & 0o044 != 0 {
+        return Ok(());
+    }
+    Err(SecretError::Kept { path: path.to_path_buf(), owner, mode, agent: agent.uid })
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
+use super::client::Client;
 use super::findings::Findings;
 use super::terminal::Terminal;
 use crate::config::{Environment, Selection};
@@ -27,5 +28,18 @@ pub(super) fn check<O: Write, E: Write>(
     }
     findings.show("the configuration is sound", &mut terminal.out)?;
     terminal.out.flush()?;
+    // Root reads what the agent may not.
+    if file.is_none() && findings.is_well() && is_found_broken() {
+        terminal.complain(
+            "the running agent has found a file that is broken, or that its user may not read: `omadmctl reload` has it read \
+             again, and says which",
+        )?;
+    }
     Ok(findings.is_well())
+}
+
+/// Whether there is a running agent that has found its configuration broken.
+fn is_found_broken() -> bool {
+    let status = Client::connect().and_then(|client| client.json("Status", "", json!([])));
+    status.is_ok_and(|status| status.pointer("/configuration/sound") == Some(&Json::Bool(false)))
 }

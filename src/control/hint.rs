@@ -6,7 +6,7 @@ use super::system::fit;
 const HELPER: (&str, &str) = ("omadm-exec", "the privileged helper: `systemctl status omadm-exec.socket`");
 
 /// A part of what is said, and what to look at then. The first that fits counts.
-const HINTS: [(&str, &str); 17] = [
+const HINTS: [(&str, &str); 27] = [
     HELPER,
     (
         "the proxy",
@@ -16,17 +16,33 @@ const HINTS: [(&str, &str); 17] = [
     ("resolving the name", "the name server: `resolvectl status`"),
     ("expired", "the certificate is over, or this machine's clock is wrong: `timedatectl`"),
     ("not valid yet", "the clock of this machine: `timedatectl`"),
+    ("not for this host", "server-uri in the account, or the server's certificate: one is for another host"),
+    (
+        "it is for another host",
+        "server-uri in the account, or the server's certificate: one is for another host",
+    ),
+    ("it names no host", "the server's certificate: it needs a subjectAltName with the host of server-uri"),
     (
         "certificate refused",
         "tls.ca-file in the account: it must hold the authority of the server's certificate",
     ),
     ("no trusted root", "the package ca-certificates (or ca-bundle), or tls.ca-file in the account"),
+    ("speaks neither", "the server: TLS 1.2 or 1.3 must be switched on there"),
     ("the server ended TLS", "auth in the account: does the server want a client certificate? its log says"),
     ("tls: ", "the port in server-uri: is it one of TLS 1.2 or 1.3? `openssl s_client -connect HOST:443`"),
     ("unreachable", "the link: `ip route`, `ip address`"),
     ("can't connect", "the server, its port in server-uri, the link, a firewall: `curl -v` the address"),
+    ("TLS is not answered", "the port in server-uri: is it one of TLS? `openssl s_client -connect HOST:443`"),
+    ("connection lost", "the server, or what is before it: it closes connections; its own log"),
+    ("no answer within", "the server: it takes what is sent and does not answer; its own log"),
     ("is not answered", "the link, a firewall that swallows packets: `curl -v` the address"),
     ("authentication", "auth in the account: the user, the password's file"),
+    ("HTTP status 200", "the server: what it sends is no package; profile and server-uri in the account"),
+    ("HTTP status 429", "nothing: the server is busy, and is asked again when it says"),
+    (
+        "HTTP status 3",
+        "server-uri in the account: the server has moved, or a portal is in the way; `curl -v` the address",
+    ),
     ("HTTP status", "the server's own log: it does not want this request; is server-uri its DM address?"),
     ("Package#2", "the server: what it sends is no package; profile in the account"),
     ("no DevID", "`omadmctl get urn:oma:mo:oma-dm-devinfo:1.2//DevID`"),

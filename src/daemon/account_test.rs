@@ -78,7 +78,7 @@ async fn ask(agent_state: &AgentState, peer: &Peer, progress: &Progress) -> Resu
     }
     match status {
         // 501: it knows no HEAD.
-        403 | 407 | 429 | 500 | 502.. => Err(format!("HTTP status {status}")),
+        300..=399 | 403 | 407 | 429 | 500 | 502.. => Err(format!("HTTP status {status}")),
         _ => Ok(()),
     }
 }

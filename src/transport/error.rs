@@ -254,7 +254,9 @@ fn certificate(reason: &CertificateError, roots: &str) -> String {
             Some(Untrusted(None)) => format!("its issuer is not trusted: it is not in {roots}"),
             None => reason.to_string(),
         },
-        CertificateError::BadSignature => format!("it is not signed by its issuer, as that is in {roots}"),
+        CertificateError::BadSignature => format!(
+            "it is not signed by its issuer, as that is in {roots}, or by a kind of key that is too weak (RSA below 2048 bits)"
+        ),
         CertificateError::NotValidForName => "it is for another host".to_owned(),
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
             "it names no host (a subjectAltName is needed)".to_owned()

@@ -56,6 +56,22 @@ fn modes_that_let_others_in_are_refused() {
 }
 
 #[test]
+fn what_root_alone_reads_is_told_to_root_who_checks_it() {
+    for (mode, is_kept) in [(0o600, true), (0o640, false)] {
+        let (_folder, file, environment) = secret(b"s", mode);
+        if environment.uid != 0 {
+            // Only root has files that are not its own, and reads them.
+            return;
+        }
+        let agent = Environment { uid: 4711, ..environment };
+        assert_eq!(matches!(file.secret(&agent), Err(SecretError::Kept { .. })), is_kept, "{mode:o}");
+        assert_eq!(matches!(file.public(&agent), Err(SecretError::Kept { .. })), is_kept, "{mode:o}");
+    }
+    let (_folder, file, environment) = secret(b"s", 0o604);
+    assert!(file.public(&Environment { uid: 4711, ..environment }).is_ok(), "a certificate is everybody's");
+}
+
+#[test]
 fn only_the_agents_own_group_may_read() {
     let (_folder, file, mut environment) = secret(b"s", 0o640);
     environment.gid += 1;
@@ -67,7 +83,7 @@ fn only_the_agents_own_group_may_read() {
 
 #[test]
 fn strangers_may_not_own_a_secret_but_root_may() {
-    let (_folder, file, mut environment) = secret(b"s", 0o600);
+    let (_folder, file, mut environment) = secret(b"s", 0o640);
     let owner = environment.uid;
     environment.uid += 1;
     assert_eq!(file.secret(&environment).is_ok(), owner == 0);
