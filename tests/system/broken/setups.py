@@ -114,7 +114,7 @@ def firewall(bench):
     bench.machine.write("/etc/hosts", HOSTS.format(address="192.0.2.1"))
 
 
-@setup(start=[1, "no connection within 30 s: TLS is not answered", "a firewall that swallows packets"])
+@setup(start=[1, "no connection within 30 s: TLS is not answered", "is it one of TLS?"])
 def silent(bench):
     """who answers at the server's port says nothing"""
     bench.server.order(port=445, says="")
