@@ -64,7 +64,7 @@ impl Begun {
     }
 
     /// The operation as it is to be done: it goes on only where it has begun, and with what it began with. What has
-    /// not begun, or has ended and its result is there, begins anew, past its window and vetoes.
+    /// not begun, or has ended and its result is there, begins anew, and its window and vetoes are asked.
     ///
     /// # Errors
     /// It has gone on too often.
