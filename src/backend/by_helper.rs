@@ -63,7 +63,7 @@ pub(super) async fn ask(
     context: &Context<'_>,
 ) -> Result<HelperReply, BackendError> {
     let request = request(Helper::name(), vec![op], context)?;
-    helper.ask(&request, context.request.client_uri, limit).await
+    helper.ask(&request, context.request.client_uri(), limit).await
 }
 
 /// Asks for the values of many leaves of the context's object over one connection, and has `seen` keep what is
@@ -89,7 +89,7 @@ pub async fn ask_ahead(ops: Vec<HelperOp>, seen: &Seen, context: &Context<'_>) {
     };
     log::debug!(
         "{}: asked for one by one: {}",
-        context.request.client_uri,
+        context.request.client_uri(),
         helper.failed("values", &io::Error::other(why))
     );
 }
@@ -100,7 +100,7 @@ pub(super) async fn start(
     exec: &Exec,
     context: &Context<'_>,
 ) -> Result<Running, BackendError> {
-    let what = context.request.client_uri.to_owned();
+    let what = context.request.client_uri().to_owned();
     let op = HelperOp { resumed: context.request.resumed, ..op(Verb::Exec, context)? };
     let id = context.request.exec_id.map_or_else(Helper::name, str::to_owned);
     let request = request(id.clone(), vec![op], context)?;

@@ -55,13 +55,25 @@ pub trait Builtins: Sync {
     fn get(&self, name: &str) -> Answer<String>;
 }
 
+/// Who knows the address of a node, and writes it when it is asked for: most reads tell nobody of it.
+pub trait Addressed: Sync {
+    /// The ClientURI that names the node exactly.
+    fn client_uri(&self) -> &str;
+}
+
+impl<T: AsRef<str> + Sync> Addressed for T {
+    fn client_uri(&self) -> &str {
+        self.as_ref()
+    }
+}
+
 /// The request that a source or an effect is for: on whose behalf; what scripts are told.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The server that asks, `OMADM_SERVER_ID`; empty where none does.
     pub server_id: Option<&'a ServerId>,
-    /// The address of the node, `OMADM_CLIENT_URI`.
-    pub client_uri: &'a str,
+    /// The node, for its address, `OMADM_CLIENT_URI`.
+    pub node: &'a dyn Addressed,
     /// The MOID of the object, `OMADM_MOID`.
     pub moid: Option<&'a Moid>,
     /// The MIID of the instance, `OMADM_MIID`.
@@ -70,6 +82,20 @@ pub struct Request<'a> {
     pub resumed: bool,
     /// The name under which the helper keeps the result of an EXEC.
     pub exec_id: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    /// The address of the node, `OMADM_CLIENT_URI`.
+    #[must_use]
+    pub fn client_uri(&self) -> &'a str {
+        self.node.client_uri()
+    }
+}
+
+impl Default for Request<'_> {
+    fn default() -> Self {
+        Self { server_id: None, node: &"", moid: None, miid: "", resumed: false, exec_id: None }
+    }
 }
 
 /// All that a source or an effect may need to know about the node it is for.

@@ -66,7 +66,7 @@ pub async fn prepare_undo(
         // What was there is the helper's to keep: it may be a secret of the machine's.
         let can_be_undone = !matches!(act.call(), Call::Run(_) | Call::Bus { method: true, .. });
         return Ok(
-            can_be_undone.then(|| Undo::Helper(OfHelper::of(Helper::name(), context.request.client_uri)))
+            can_be_undone.then(|| Undo::Helper(OfHelper::of(Helper::name(), context.request.client_uri())))
         );
     }
     match act.call() {
@@ -130,7 +130,7 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
         }
         Call::File { path, privileged, .. } => {
             let file = file::below(context.machine, &path.fill_path(&context.variables(None))?).await?;
-            let (privileged, client_uri) = (*privileged, context.request.client_uri.to_owned());
+            let (privileged, client_uri) = (*privileged, context.request.client_uri().to_owned());
             let content = FileContent::Whole(Content::Text("1".to_owned()));
             Ok(Running::of(async move {
                 let done = file::write(file, content, None).await;
@@ -142,7 +142,7 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
             let method = bus::method(object, member, args, None, context).await;
             let method = method.map_err(|error| error.or_helper(*privileged))?;
             let (machine, limit) = (context.machine.clone(), *timeout);
-            let client_uri = context.request.client_uri.to_owned();
+            let client_uri = context.request.client_uri().to_owned();
             // Structures and arrays are told as JSON where something is picked from them.
             let selected = exec.result.as_ref().map(|result| !result.pipeline.select.is_empty());
             Ok(Running::of(async move {
@@ -213,7 +213,7 @@ async fn perform_by_helper(
         return Ok(());
     }
     let why = reply.error.unwrap_or_else(|| "omadm-exec has not done it".to_owned());
-    Err(BackendError::Helper { what: context.request.client_uri.to_owned(), why, temporary: true })
+    Err(BackendError::Helper { what: context.request.client_uri().to_owned(), why, temporary: true })
 }
 
 /// The end of an EXEC that is no program, as if it were one.

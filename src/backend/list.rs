@@ -156,7 +156,7 @@ fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Resul
     if found.len() > max {
         log::warn!(
             "{}: `list` found more children than its `max` of {max}: the others are left out",
-            context.request.client_uri
+            context.request.client_uri()
         );
         found.truncate(max);
     }
@@ -203,7 +203,7 @@ pub async fn globbed(
         Err(why) => return Err(BackendError::List { from: filled, why: why.to_string() }),
     };
     let folder = file::named(context.machine, walk.folder())?;
-    let (root, client_uri) = (context.machine.sysroot.clone(), context.request.client_uri.to_owned());
+    let (root, client_uri) = (context.machine.sysroot.clone(), context.request.client_uri().to_owned());
     file::blocking_from(folder, move |folder, access| {
         let mut found = Vec::new();
         // One more than `max` tells that there are too many.

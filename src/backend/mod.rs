@@ -36,7 +36,7 @@ pub use bus::{Bus, BusMember, BusSign, BusWatches, Seen, bus_doubt};
 pub(crate) use bus::{SYSTEM_BUS, ServiceObject};
 pub use by_helper::{ask_ahead, request_name};
 pub(crate) use context::filled_path;
-pub use context::{Builtins, Context, Machine, Request, Stage};
+pub use context::{Addressed, Builtins, Context, Machine, Request, Stage};
 pub use dependencies::{Dependencies, has_change_events};
 pub(crate) use effect::file_content;
 pub use effect::{Act, Prepared, collect, forget, forget_earlier, perform, prepare_undo, start, verified};

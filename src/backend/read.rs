@@ -42,17 +42,17 @@ pub async fn read(
                 empty.get_or_insert(reading);
             }
             Ok(Answer::Absent(why)) => {
-                log::debug!("{}: a source has no value: {why}", context.request.client_uri);
+                log::debug!("{}: a source has no value: {why}", context.request.client_uri());
                 absent.push(why);
             }
             Ok(Answer::Unavailable(why)) if !patient => {
-                log::debug!("{}: a source is unavailable: {why}", context.request.client_uri);
+                log::debug!("{}: a source is unavailable: {why}", context.request.client_uri());
                 unavailable.get_or_insert(why);
             }
             Ok(answer) => return Ok(answer),
             Err(error) if mapping.pin && patient => return Err(error),
             Err(error) => {
-                log::debug!("{}: source passed over: {error}", context.request.client_uri);
+                log::debug!("{}: source passed over: {error}", context.request.client_uri());
                 failed.get_or_insert(error);
             }
         }
@@ -90,7 +90,7 @@ async fn read_by_whom_may(
     let op = HelperOp { source: Some(position), ..by_helper::op(Verb::Get, context)? };
     let known = context.seen.and_then(|seen| seen.take_answer(&op));
     let reply = match known {
-        Some(reply) => helper.checked(context.request.client_uri, reply),
+        Some(reply) => helper.checked(context.request.client_uri(), reply),
         None => by_helper::ask(helper, op, run::SOURCE_TIMEOUT, context).await,
     };
     let reply = match reply {
@@ -244,10 +244,14 @@ fn typed(
     };
     let booted = if pipeline.time == Some(TimeUnit::Boot) { booted() } else { None };
     let odd = |why: &dyn fmt::Display| BackendError::Odd { from: from.to_string(), why: why.to_string() };
-    let passed = pipeline.apply(&text, format, &Variables { booted, ..*variables });
-    let text = match passed.map_err(|error| odd(&error))? {
-        Passed::Value(text) => text,
-        Passed::Absent(why) => return Ok(Answer::Absent(format!("{from}: {why}"))),
+    let text = if pipeline.is_empty() {
+        text
+    } else {
+        let passed = pipeline.apply(&text, format, &Variables { booted, ..*variables });
+        match passed.map_err(|error| odd(&error))? {
+            Passed::Value(text) => text,
+            Passed::Absent(why) => return Ok(Answer::Absent(format!("{from}: {why}"))),
+        }
     };
     if text.len() > MAX_TEXT && !matches!(format, Format::Bin | Format::B64) {
         return Err(BackendError::TooLarge { what: from.to_string(), limit: MAX_TEXT });

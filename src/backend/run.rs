@@ -306,7 +306,7 @@ async fn spawn(
         .env_clear()
         .env("PATH", PATH)
         .env("OMADM_SERVER_ID", request.server_id.map_or("", ServerId::as_str))
-        .env("OMADM_CLIENT_URI", request.client_uri)
+        .env("OMADM_CLIENT_URI", request.client_uri())
         .env("OMADM_MOID", request.moid.map_or("", Moid::as_str))
         .env("OMADM_MIID", request.miid)
         .envs(request.resumed.then_some(("OMADM_RESUMED", "1")))
@@ -326,7 +326,7 @@ async fn spawn(
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let group = id.map(|id| Group(Pid::from_raw(id)));
     let label = program.rsplit('/').next().unwrap_or(program).to_owned();
-    let journal = Journal { label, client_uri: request.client_uri.to_owned() };
+    let journal = Journal { label, client_uri: request.client_uri().to_owned() };
     let heard = reports.clone();
     let supervisor = base::spawn(async move {
         let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

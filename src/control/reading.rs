@@ -404,7 +404,7 @@ impl Reading<'_> {
         format!("{}/{miid}/{}", self.object.moid, way.path)
     }
 
-    fn context<'c>(&'c self, way: &'c Way, client_uri: &'c str) -> Context<'c> {
+    fn context<'c>(&'c self, way: &'c Way, client_uri: &'c String) -> Context<'c> {
         Context {
             machine: self.machine,
             node: None,
@@ -417,7 +417,7 @@ impl Reading<'_> {
             item: way.items.last().and_then(Option::as_deref),
             stored: None,
             builtins: &Nobody,
-            request: Request { client_uri, moid: Some(&self.object.moid), miid: "1", ..Request::default() },
+            request: Request { node: client_uri, moid: Some(&self.object.moid), miid: "1", ..Request::default() },
         }
     }
 }

@@ -315,7 +315,7 @@ impl<'a> NodeAt<'a> {
             builtins: &Nobody,
             request: Request {
                 server_id: Some(&self.server_id),
-                client_uri: &self.client_uri,
+                node: &self.client_uri,
                 moid: Some(&self.object.moid),
                 miid: &self.miid,
                 resumed: self.resumed,

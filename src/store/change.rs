@@ -143,7 +143,7 @@ impl Change {
                     return Err(StoreError::Taken);
                 }
                 growth.added += size(instance.as_bytes(), creator.as_bytes());
-                if let Some((moid, number)) = instance.assigned() {
+                if let Some((moid, number)) = NodeKey::assigned(instance.as_bytes()) {
                     let mut meta = transaction.open_table(META).map_err(db)?;
                     let key = miid_key(&moid);
                     let last = counter(&meta, &key)?.unwrap_or_default();

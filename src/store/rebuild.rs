@@ -97,8 +97,7 @@ pub(super) fn mend(transaction: &WriteTransaction) -> Result<(), StoreError> {
     set_counter(&mut meta, "alerts", known.max(next))?;
     for entry in transaction.open_table(INSTANCES).map_err(db)?.iter().map_err(db)? {
         let (key, _) = entry.map_err(db)?;
-        let key = NodeKey::from_bytes(key.value());
-        if let Some((moid, number)) = key.assigned() {
+        if let Some((moid, number)) = NodeKey::assigned(key.value()) {
             let name = miid_key(&moid);
             let last = counter(&meta, &name).ok().flatten().unwrap_or_default();
             set_counter(&mut meta, &name, last.max(number))?;

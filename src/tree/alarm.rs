@@ -154,7 +154,7 @@ impl Tree {
     ) {
         let sources = &leaf.mapping().get;
         if leaf.is_leaf() && (sources.is_empty() || sources.iter().any(|source| is_stored(&source.from))) {
-            keys.push(leaf.key());
+            keys.push(leaf.key().clone());
         }
         let scope = self.scope(leaf, principal);
         for source in sources {
@@ -216,7 +216,7 @@ impl Walk<'_> {
                 let scope = self.tree.scope(&node, self.principal);
                 self.found.dependencies.add_list(list, &scope.context());
             } else {
-                self.found.keys.push(node.key());
+                self.found.keys.push(node.key().clone());
             }
             let children = match self.tree.children(&node, next, &self.state, self.principal).await {
                 Ok(children) => children,

@@ -62,7 +62,7 @@ impl Tree {
 impl Pass<'_> {
     /// Whether a node exists, be it one that nobody may read.
     async fn is_there(&self, node: &NodeRef) -> Result<bool, TreeError> {
-        Ok(self.state.exists(&node.key())? || self.exists(node).await?)
+        Ok(self.state.exists(node.key())? || self.exists(node).await?)
     }
 }
 
@@ -83,7 +83,7 @@ impl Plan {
             let Provenance::Created { .. } = node.instance.provenance else {
                 return not_allowed("is the device's own instance");
             };
-            self.changes.extend([Change::RemoveInstance(node.key()), delegation::forget(node)]);
+            self.changes.extend([Change::RemoveInstance(node.key().clone()), delegation::forget(node)]);
             return self.unmake(pass, node.clone(), false).await;
         }
         if required(node) && !node.object.node(node.id).is_unnamed() {
@@ -136,7 +136,7 @@ impl Plan {
                     }
                     if required(&child) || !may_go(&child) {
                         self.empty(pass, &child).await?;
-                    } else if pass.state.exists(&child.key())? || machine_has(pass, &child).await? {
+                    } else if pass.state.exists(child.key())? || machine_has(pass, &child).await? {
                         self.remove(pass, child, false).await?;
                     }
                 }
@@ -180,7 +180,7 @@ impl Plan {
         if node.object.per_object {
             return self.delegations.make(pass, &node, Edit::Delete);
         }
-        self.changes.push(Change::Remove(node.key()));
+        self.changes.push(Change::Remove(node.key().clone()));
         self.unmake(pass, node, wholly).await
     }
 
@@ -201,7 +201,7 @@ impl Plan {
                 return Ok(());
             }
             let stays = mapping.list.is_some() || !mapping.get.is_empty();
-            if wholly && stays && !pass.state.exists(&node.key())? && pass.exists(&node).await? {
+            if wholly && stays && !pass.state.exists(node.key())? && pass.exists(&node).await? {
                 let what = "does not come from the store, and its mapping says nothing of deletion";
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what });
             }

@@ -130,7 +130,7 @@ impl Walk<'_> {
     fn leaf(&self, node: &NodeRef, found: &mut Dependencies) -> Result<(), TreeError> {
         let mapping = node.mapping();
         // What is pinned stays.
-        if mapping.get.is_empty() || mapping.pin && self.state.snapshot.pin(&node.key())?.is_some() {
+        if mapping.get.is_empty() || mapping.pin && self.state.snapshot.pin(node.key())?.is_some() {
             return Ok(());
         }
         let scope = self.tree.scope(node, self.principal);

@@ -55,7 +55,7 @@ impl Tree {
     ) -> Gathered<'f> {
         Box::pin(async move {
             let Some((step, rest)) = steps.split_first() else {
-                let value = match state.planned.leaf(&node.key()) {
+                let value = match state.planned.leaf(node.key()) {
                     Some(planned) => planned,
                     None => self.value(&node, principal).await?,
                 };

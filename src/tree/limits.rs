@@ -60,12 +60,12 @@ impl Tree {
                 admitted.map_err(|why| validate::outside(node, &why))?;
                 if let Bound::Leaf(path) = bound
                     && let Some(leaf) = node.relative(path.up, &path.steps)
-                    && planned.leaf(&leaf.key()).is_some()
+                    && planned.leaf(leaf.key()).is_some()
                     && let Ok(Some(before)) = self.value(&leaf, principal).await
                     && !before.is_empty()
                     && side.admit(&value.to_text(), &before.to_text()).is_err()
                 {
-                    order.push((leaf.key(), node.key()));
+                    order.push((leaf.key().clone(), node.key().clone()));
                 }
             }
         }
@@ -83,7 +83,7 @@ impl Tree {
             Bound::Number(_) => return Ok(Limit::None),
             Bound::Leaf(path) => {
                 let Some(leaf) = node.relative(path.up, &path.steps) else { return Ok(Limit::None) };
-                let value = match planned.leaf(&leaf.key()) {
+                let value = match planned.leaf(leaf.key()) {
                     Some(planned) => planned,
                     None => self.value(&leaf, principal).await?,
                 };

@@ -22,10 +22,10 @@ pub struct NodeRef {
     pub(super) instance: Arc<Instance>,
     /// The node's description.
     pub id: NodeId,
-    /// The names from the root's child down, those of un-named nodes percent-encoded; empty for the root.
-    pub names: Vec<String>,
+    /// The key in the store, which has the names on the way, those of un-named nodes percent-encoded.
+    key: NodeKey,
     /// The values of variables such as `{if}`: label and name of each un-named node on the way, as the machine has it.
-    pub(super) variables: Vec<(String, String)>,
+    pub(super) variables: Arc<[(String, String)]>,
     /// The item of the listing that made the nearest un-named node: what it says of that.
     pub(super) item: Option<Arc<serde_json::Value>>,
     /// The ClientURI that a server named it by, without its query.
@@ -36,10 +36,10 @@ impl NodeRef {
     pub(super) fn root(object: Arc<ManagementObject>, instance: Arc<Instance>) -> Self {
         Self {
             id: ManagementObject::ROOT,
+            key: NodeKey::instance(&object.moid, &instance.miid),
             object,
             instance,
-            names: Vec::new(),
-            variables: Vec::new(),
+            variables: Arc::default(),
             item: None,
             asked: None,
         }
@@ -69,15 +69,12 @@ impl NodeRef {
     }
 
     fn below(&self, id: NodeId, name: &str) -> Self {
-        let mut names = Vec::with_capacity(self.names.len() + 1);
-        names.extend_from_slice(&self.names);
-        names.push(name.to_owned());
         Self {
             object: Arc::clone(&self.object),
             instance: Arc::clone(&self.instance),
             id,
-            names,
-            variables: self.variables.clone(),
+            key: self.key.child(name),
+            variables: Arc::clone(&self.variables),
             item: self.item.clone(),
             asked: None,
         }
@@ -91,18 +88,16 @@ impl NodeRef {
 
     fn note_unnamed(&mut self, captured: String, item: Option<Arc<serde_json::Value>>) {
         let label = self.object.node(self.id).label().unwrap_or_default().to_owned();
-        self.variables.push((label, captured));
+        self.variables = self.variables.iter().cloned().chain([(label, captured)]).collect();
         self.item = item;
     }
 
     /// The node above; none above the root.
     pub(super) fn parent(&self) -> Option<Self> {
-        let mut parent = self.clone();
-        parent.id = self.object.node(self.id).parent?;
-        parent.asked = None;
-        parent.names.pop();
+        let id = self.object.node(self.id).parent?;
+        let mut parent = Self { id, key: self.key.parent()?, asked: None, ..self.clone() };
         if self.object.node(self.id).is_unnamed() {
-            parent.variables.pop();
+            parent.variables = parent.variables.split_last().map(|(_, above)| above.into()).unwrap_or_default();
             parent.item = None;
         }
         Some(parent)
@@ -143,7 +138,7 @@ impl NodeRef {
     /// Whether the node is the instance's root.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.names.is_empty()
+        self.id == ManagementObject::ROOT
     }
 
     /// Whether the node holds a value rather than nodes.
@@ -162,7 +157,7 @@ impl NodeRef {
     /// The node's own name: that of the object's root for the root.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.names.last().map_or(&self.object.root_name, String::as_str)
+        if self.is_root() { &self.object.root_name } else { self.key.name() }
     }
 
     /// Whether `name` is the node's own, however it is percent-encoded, and in whichever case where its DDF ignores
@@ -175,8 +170,8 @@ impl NodeRef {
 
     /// The key of the node in the store.
     #[must_use]
-    pub fn key(&self) -> NodeKey {
-        NodeKey::node(&self.object.moid, self.miid(), self.names.iter().map(String::as_str))
+    pub fn key(&self) -> &NodeKey {
+        &self.key
     }
 
     /// The ClientURI under which a server gets the node: the one it asked with (TS Appendix E).
@@ -189,12 +184,13 @@ impl NodeRef {
     #[must_use]
     pub fn client_uri(&self) -> String {
         let mut uri = ClientUri::root(&self.object.moid, self.miid());
-        let lineage = self.object.lineage(self.id);
+        // From the node upwards, as its description is; the root has no name there.
+        let names: Vec<&str> = self.key.names().collect();
         // A ClientURI holds its names decoded.
-        let plain = |(name, node): (&String, &Node)| {
-            if node.is_unnamed() { decode_name(name) } else { name.clone() }
+        let plain = |(name, node): (&&str, &Node)| {
+            if node.is_unnamed() { decode_name(name) } else { (*name).to_owned() }
         };
-        uri.path = self.names.iter().rev().zip(lineage).map(plain).map(Segment::Name).collect();
+        uri.path = names.iter().rev().zip(self.object.lineage(self.id)).map(plain).map(Segment::Name).collect();
         uri.path.reverse();
         uri.to_string()
     }

@@ -275,7 +275,7 @@ impl Plan {
         if child.is_leaf() || required(&child) || child.instance.provenance == Provenance::Account {
             return Ok((child, above));
         }
-        let key = child.key();
+        let key = child.key().clone();
         // What is left of another instance of that name goes first.
         let stored = above == Presence::There && pass.state.node(&key)?.is_some();
         let there =
@@ -302,7 +302,7 @@ impl Plan {
         }
         let child = parent.listed(child.id, &child.as_child());
         if mapping.list.is_none() && !child.is_leaf() {
-            self.changes.push(Change::Put(child.key(), Stored::Interior));
+            self.changes.push(Change::Put(child.key().clone(), Stored::Interior));
         }
         if added {
             self.effects.push(Effect::Add(child.clone()));
@@ -347,7 +347,7 @@ impl Plan {
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });
             }
             _ if value.size() > LARGEST_STORED => return Err(TreeError::TooLong(node.client_uri())),
-            _ => self.changes.push(Change::Put(node.key(), Stored::Leaf(value))),
+            _ => self.changes.push(Change::Put(node.key().clone(), Stored::Leaf(value))),
         }
         Ok(())
     }
@@ -357,7 +357,7 @@ impl Plan {
         // A chain of limits is as long as there are pairs, at the most.
         for _ in &order {
             for (first, then) in &order {
-                let at = |key: &NodeKey| self.effects.iter().position(|effect| effect.node().key() == *key);
+                let at = |key: &NodeKey| self.effects.iter().position(|effect| effect.node().key() == key);
                 if let (Some(first), Some(then)) = (at(first), at(then))
                     && first > then
                 {
@@ -376,7 +376,7 @@ impl Plan {
         let mut waiting: BTreeSet<NodeKey> = BTreeSet::new();
         let (mut first, mut last) = (Vec::new(), Vec::new());
         for (effect, undo) in self.effects.drain(..).zip(undos) {
-            let key = effect.node().key();
+            let key = effect.node().key().clone();
             let is_final = undo.is_none() && effect.act().is_some();
             let waits = self.order.iter().any(|(first, then)| *then == key && waiting.contains(first));
             if is_final || waits || is_touched(&waiting, &key) {

@@ -36,7 +36,7 @@ pub struct Tree {
     /// The time when the agent started: a pinned node's `wait` counts from here.
     pub(super) started: Instant,
     /// The ClientURIs of nodes that fail to be read, so far as the journal has a line about them.
-    failing: SaidOf<String>,
+    failing: SaidOf<NodeKey>,
 }
 
 impl Tree {
@@ -63,10 +63,10 @@ impl Tree {
         if error.is_none() && self.failing.is_silent() {
             return;
         }
-        let client_uri = node.client_uri();
         match error {
             Some(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
-                if self.failing.first(client_uri.clone()) {
+                if self.failing.first(node.key().clone()) {
+                    let client_uri = node.client_uri();
                     log::warn!(
                         OMADM_CLIENT_URI = client_uri.as_str();
                         "{what} is left out of what servers read, until it can be told again: {error}"
@@ -74,7 +74,8 @@ impl Tree {
                 }
             }
             _ => {
-                if self.failing.again(&client_uri) {
+                if self.failing.again(node.key()) {
+                    let client_uri = node.client_uri();
                     log::info!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: can be told again");
                 }
             }

@@ -114,7 +114,7 @@ impl Tree {
         if !self.is_still_there(leaf, state)? {
             return Err(TreeError::NotFound(leaf.client_uri()));
         }
-        let (key, stored) = (leaf.key(), Stored::Leaf(value));
+        let (key, stored) = (leaf.key().clone(), Stored::Leaf(value));
         let is_news = state.node(&key)?.as_ref() != Some(&stored);
         Ok(is_news.then_some(Change::Put(key, stored)))
     }
@@ -127,7 +127,7 @@ impl Tree {
         let mut above = leaf.parent();
         while let Some(node) = above {
             let is_kept = node.object.node(node.id).is_unnamed() && !is_listed(&node.object, node.id);
-            if is_kept && !state.exists(&node.key())? {
+            if is_kept && !state.exists(node.key())? {
                 return Ok(false);
             }
             above = node.parent();

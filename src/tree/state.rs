@@ -175,16 +175,16 @@ impl Planned {
             let (now, node) = (self.now(), effect.node());
             match effect {
                 Effect::Set(_, value) => {
-                    self.set.insert(node.key(), (now, value.clone()));
+                    self.set.insert(node.key().clone(), (now, value.clone()));
                 }
                 Effect::Add(_) => {
                     if let Some(parent) = node.parent() {
-                        let added = self.added.entry(parent.key()).or_default();
+                        let added = self.added.entry(parent.key().clone()).or_default();
                         added.insert(node.name().to_owned(), (now, node.as_child()));
                     }
                 }
                 Effect::Delete(_) => {
-                    self.deleted.insert(node.key(), now);
+                    self.deleted.insert(node.key().clone(), now);
                 }
             }
             self.effects += 1;
@@ -220,10 +220,10 @@ impl Planned {
     /// The planned value of a leaf that is the machine's, if anything is planned for it.
     pub(super) fn outside_leaf(&self, node: &NodeRef) -> Option<Option<Value>> {
         let key = node.key();
-        match self.leaf(&key) {
+        match self.leaf(key) {
             Some(Some(value)) => Some(Some(value)),
             // That it goes from the store says nothing of the machine.
-            _ => latest(&self.deleted, &key).map(|_| None),
+            _ => latest(&self.deleted, key).map(|_| None),
         }
     }
 

@@ -199,8 +199,8 @@ impl Tree {
                 WriteTarget::New(object) => {
                     check_object(only, object)?;
                     let root = self.new_root(object, &mut births, &pass)?;
-                    let instance = root.key();
-                    plan.changes.extend([Change::Remove(root.key()), delegation::forget(&root)]);
+                    let instance = root.key().clone();
+                    plan.changes.extend([Change::Remove(root.key().clone()), delegation::forget(&root)]);
                     plan.changes.push(Change::AddInstance { instance, creator: principal.maid() });
                     let data = document.data_of(&root);
                     plan.create(&pass, &root, data).await?;

@@ -92,7 +92,7 @@ impl Bench {
             builtins: &Nothing,
             request: Request {
                 server_id: Some(&ACME),
-                client_uri: "urn:x/1/Leaf",
+                node: &"urn:x/1/Leaf",
                 moid: Some(&X),
                 miid: "1",
                 resumed: false,

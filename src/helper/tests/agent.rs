@@ -60,7 +60,7 @@ impl Agent {
             stored: None,
             builtins: &Nobody,
             request: Request {
-                client_uri: "urn:x/1/y",
+                node: &"urn:x/1/y",
                 miid: "1",
                 exec_id: Some("exec-1"),
                 ..Request::default()
@@ -131,7 +131,7 @@ async fn a_write_is_taken_back_in_this_life_and_in_the_next() {
         backend::prepare_undo(act, &mut Prepared::default(), context).await.unwrap().unwrap()
     };
     assert!(undo.is_of_same(&other(&context).await));
-    let request = Request { client_uri: "urn:x/1/z", ..context.request };
+    let request = Request { node: &"urn:x/1/z", ..context.request };
     assert!(!undo.is_of_same(&other(&Context { request, ..context }).await));
 }
 

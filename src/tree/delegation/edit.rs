@@ -103,7 +103,8 @@ impl Edited {
     /// Makes one edit: `own` are the entries about the server itself.
     fn make(&mut self, node: &NodeRef, edit: Edit, own: &str) -> Result<(), TreeError> {
         let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
-        match (node.names.as_slice(), edit) {
+        let names: Vec<&str> = node.key().names().collect();
+        match (names.as_slice(), edit) {
             ([], Edit::Replace(data)) => self.replace(node, data, own),
             ([name], Edit::Replace(data)) if !node.is_leaf() => {
                 let old = self.take(name);
@@ -112,7 +113,7 @@ impl Edited {
             ([name], Edit::Delete) if !node.is_leaf() => {
                 self.take(name).map(drop).ok_or_else(|| TreeError::NotFound(node.client_uri()))
             }
-            ([name, leaf], edit @ (Edit::Replace(_) | Edit::Set(_))) if leaf == "AccessRights" => {
+            ([name, leaf], edit @ (Edit::Replace(_) | Edit::Set(_))) if *leaf == "AccessRights" => {
                 let value = match edit {
                     Edit::Replace(data) => {
                         data.value(node.properties().format).map_err(|error| invalid(node, &error))?
@@ -120,7 +121,7 @@ impl Edited {
                     Edit::Set(value) => value,
                     Edit::Delete => return not_allowed("may not be deleted"),
                 };
-                let entry = self.names.get(name).and_then(|place| self.after.get_mut(place));
+                let entry = self.names.get(*name).and_then(|place| self.after.get_mut(place));
                 entry.ok_or_else(|| TreeError::NotFound(node.client_uri()))?.rights = rights(node, &value)?;
                 Ok(())
             }

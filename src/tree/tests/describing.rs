@@ -514,7 +514,7 @@ async fn an_instance_that_went_meanwhile_is_not_written() {
     let late = bench.tree.replace(&text, Data::Json(json!("late").into()), &bench.principal()).await;
     assert_eq!(code(late), 404);
     assert_eq!(code(bench.tree.delete(&[text], &bench.principal()).await), 404);
-    assert!(!bench.tree.store.snapshot().unwrap().exists(&root[0].key()).unwrap());
+    assert!(!bench.tree.store.snapshot().unwrap().exists(root[0].key()).unwrap());
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn a_pinned_node_keeps_its_first_answer() {
 async fn a_full_disk_keeps_no_pinned_node_from_its_answer_nor_from_keeping_to_it() {
     let bench = Bench::new();
     let store = &bench.tree.store;
-    let key = bench.resolve("Pinned", Rights::READ).await.unwrap().key();
+    let key = bench.resolve("Pinned", Rights::READ).await.unwrap().key().clone();
     let pinned = || store.snapshot().unwrap().pin(&key).unwrap();
     store.faults.fill();
     bench.file("/worse", "first\n");
@@ -143,7 +143,7 @@ async fn of_two_first_answers_the_earlier_is_kept_and_both_readers_have_it() {
     let principal = bench.principal();
     let pass = bench.tree.pass(&principal).unwrap();
     let early = Stored::Leaf(Value::Text("early".into()));
-    bench.tree.store.commit(vec![Change::Pin(node.key(), early)]).await.unwrap();
+    bench.tree.store.commit(vec![Change::Pin(node.key().clone(), early)]).await.unwrap();
     let read = pass.leaf(&node).await.unwrap();
     assert_eq!(read, Some(Value::Text("early".into())), "its snapshot is older than the pin");
 }

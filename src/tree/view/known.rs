@@ -12,5 +12,5 @@ pub(in crate::tree) fn required(node: &NodeRef) -> bool {
 
 /// Whether an interior node is there whatever is in it.
 pub(super) fn is_known(state: &TreeState, node: &NodeRef) -> Result<bool, TreeError> {
-    Ok(node.is_root() || node.object.node(node.id).is_unnamed() || state.node(&node.key())?.is_some())
+    Ok(node.is_root() || node.object.node(node.id).is_unnamed() || state.node(node.key())?.is_some())
 }

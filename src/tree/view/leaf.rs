@@ -30,10 +30,10 @@ impl Pass<'_> {
             return Ok(unset(planned));
         }
         if mapping.pin {
-            if let Some(Stored::Leaf(value)) = self.state.snapshot.pin(&node.key())? {
+            if let Some(Stored::Leaf(value)) = self.state.snapshot.pin(node.key())? {
                 return Ok(Ok(value));
             }
-            if let Some(Stored::Leaf(value)) = self.tree.store.held_pin(&node.key()) {
+            if let Some(Stored::Leaf(value)) = self.tree.store.held_pin(node.key()) {
                 return Ok(Ok(self.pin(node, value).await));
             }
         }
@@ -60,7 +60,7 @@ impl Pass<'_> {
     /// Keeps a pinned node's first answer, and returns which it was. A disk that does not take it is no reason not to
     /// give it: without a DevID, there is no session.
     async fn pin(&self, node: &NodeRef, value: Value) -> Value {
-        let (first, refused) = self.tree.store.pin(node.key(), Stored::Leaf(value.clone())).await;
+        let (first, refused) = self.tree.store.pin(node.key().clone(), Stored::Leaf(value.clone())).await;
         if let Some(error) = refused {
             let client_uri = node.client_uri();
             log::warn!(
@@ -77,7 +77,7 @@ impl Pass<'_> {
 
 /// The value of a leaf from the store, or else its default.
 pub(super) fn stored(state: &TreeState, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-    match state.node(&node.key())? {
+    match state.node(node.key())? {
         Some(Stored::Leaf(value)) => Ok(Some(value)),
         Some(Stored::Interior) => Ok(None),
         None => {

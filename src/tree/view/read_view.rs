@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::backend::Child;
 use crate::base::yielding::Yielder;
 use crate::mo::{ManagementObject, NodeId, Value};
+use crate::store::NodeKey;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 use crate::tree::state::TreeState;
@@ -23,9 +24,9 @@ use super::leaf::stored;
 pub(in crate::tree) struct ReadView {
     pub(in crate::tree) state: Arc<TreeState>,
     /// The gathered values, by store key.
-    values: HashMap<Vec<u8>, Outside>,
+    values: HashMap<NodeKey, Outside>,
     /// The gathered listings by the parent's store key: what each found, or why it fails.
-    listings: HashMap<Vec<u8>, Result<Arc<[Child]>, String>>,
+    listings: HashMap<NodeKey, Result<Arc<[Child]>, String>>,
     size: usize,
     /// Why a source fails whose value would be shown, if one was met since gathering began.
     failure: Option<String>,
@@ -41,6 +42,16 @@ enum Outside {
     /// None, for this reason.
     Absent(String),
     Failed(String),
+}
+
+impl Outside {
+    /// Why the source fails, where it does.
+    fn failure(&self) -> Option<String> {
+        match self {
+            Self::Failed(why) => Some(why.clone()),
+            Self::Value(_) | Self::Absent(_) => None,
+        }
+    }
 }
 
 impl ReadView {
@@ -61,7 +72,7 @@ impl ReadView {
         if node.mapping().get.is_empty() {
             return Ok((stored(&self.state, node)?, false));
         }
-        Ok(match self.values.get(node.key().as_bytes()) {
+        Ok(match self.values.get(node.key()) {
             Some(Outside::Value(value)) => (Some(value.clone()), false),
             Some(Outside::Failed(_)) => (None, true),
             Some(Outside::Absent(_)) | None => (None, false),
@@ -70,8 +81,7 @@ impl ReadView {
 
     /// Why a leaf has no value, or a node no children, as far as its source has said.
     pub(in crate::tree) fn why(&self, node: &NodeRef) -> Option<&str> {
-        let key = node.key();
-        match (self.values.get(key.as_bytes()), self.listings.get(key.as_bytes())) {
+        match (self.values.get(node.key()), self.listings.get(node.key())) {
             (Some(Outside::Absent(why) | Outside::Failed(why)), _) | (_, Some(Err(why))) => Some(why),
             _ => None,
         }
@@ -79,12 +89,12 @@ impl ReadView {
 
     /// Whether a leaf has no value, or a node no children, because its source fails.
     pub(in crate::tree) fn is_failing(&self, node: &NodeRef) -> bool {
-        matches!(self.values.get(node.key().as_bytes()), Some(Outside::Failed(_))) || self.fails(node)
+        matches!(self.values.get(node.key()), Some(Outside::Failed(_))) || self.fails(node)
     }
 
     /// The children that the machine lists below `parent`.
     pub(in crate::tree) fn listing(&self, parent: &NodeRef) -> Arc<[Child]> {
-        self.listings.get(parent.key().as_bytes()).cloned().and_then(Result::ok).unwrap_or_default()
+        self.listings.get(parent.key()).cloned().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether a source or a listing failed that was gathered.
@@ -95,6 +105,6 @@ impl ReadView {
 
     /// Whether a listing of the node's children fails.
     pub(super) fn fails(&self, parent: &NodeRef) -> bool {
-        matches!(self.listings.get(parent.key().as_bytes()), Some(Err(_)))
+        matches!(self.listings.get(parent.key()), Some(Err(_)))
     }
 }

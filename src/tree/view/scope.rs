@@ -1,6 +1,8 @@
 //! The scope of a backend: what it is told of the node that it works for. Step 3 of a read.
 
-use crate::backend::{Context, Request, Seen};
+use std::sync::OnceLock;
+
+use crate::backend::{Addressed, Context, Request, Seen};
 use crate::mo::given::Given;
 use crate::mo::mapping::ListFrom;
 use crate::mo::{Node, Value};
@@ -17,7 +19,7 @@ pub(in crate::tree) struct Scope<'a> {
     node: &'a NodeRef,
     view: BuiltinValues<'a>,
     server_id: &'a ServerId,
-    client_uri: String,
+    client_uri: OnceLock<String>,
     listed: Vec<(String, String)>,
     pub(in crate::tree) given: Vec<Given>,
     pub(in crate::tree) stored: Option<Value>,
@@ -37,7 +39,7 @@ impl Tree {
                 node,
             },
             server_id: &principal.account.server_id,
-            client_uri: node.client_uri(),
+            client_uri: OnceLock::new(),
             listed: listed(node),
             given: Vec::new(),
             stored: None,
@@ -62,13 +64,19 @@ impl Scope<'_> {
             builtins: &self.view,
             request: Request {
                 server_id: Some(self.server_id),
-                client_uri: &self.client_uri,
+                node: self,
                 moid: Some(&self.node.object.moid),
                 miid: self.node.miid(),
                 resumed: false,
                 exec_id: None,
             },
         }
+    }
+}
+
+impl Addressed for Scope<'_> {
+    fn client_uri(&self) -> &str {
+        self.client_uri.get_or_init(|| self.node.client_uri())
     }
 }
 

@@ -33,7 +33,7 @@ impl Tree {
         match listing_of(parent, id) {
             Some(list) => {
                 let listed = self.list(list, parent, principal, None).await?;
-                Ok(state.planned.listed(&parent.key(), listed))
+                Ok(state.planned.listed(parent.key(), listed))
             }
             None => self.kept_children(parent, id, state, principal),
         }
@@ -50,7 +50,7 @@ impl Tree {
         if parent.object.per_object {
             return self.delegation_entries(parent, principal, state);
         }
-        let stored = state.children(&parent.key())?.into_iter();
+        let stored = state.children(parent.key())?.into_iter();
         // Stored siblings with a name of their own are not children of the un-named node.
         let unnamed = stored.filter(|name| parent.object.child(parent.id, name) == Some(id));
         Ok(unnamed.map(|name| Child { captured: decode_name(&name), name, item: None }).collect())
@@ -91,7 +91,7 @@ impl Tree {
         state: &TreeState,
     ) -> Result<Option<NodeRef>, TreeError> {
         let child = parent.child(id, name);
-        Ok(state.exists(&child.key())?.then_some(child))
+        Ok(state.exists(child.key())?.then_some(child))
     }
 }
 
@@ -148,7 +148,7 @@ impl Pass<'_> {
             }
         };
         Ok(match state.planned.is_of_machine() {
-            true => state.planned.listed(&key, listed.to_vec()).into(),
+            true => state.planned.listed(key, listed.to_vec()).into(),
             false => listed,
         })
     }

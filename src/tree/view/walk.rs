@@ -156,7 +156,7 @@ impl Unnamed {
                     continue;
                 }
                 let Some(after) = last.take() else { return Ok(None) };
-                let batch = read_view.state.children_after(&parent.key(), &after, BATCH)?;
+                let batch = read_view.state.children_after(parent.key(), &after, BATCH)?;
                 (*names, *last) = (batch.0.into_iter(), batch.1);
             },
         }

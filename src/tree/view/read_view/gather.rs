@@ -68,7 +68,23 @@ impl ReadView {
         }
     }
 
-    fn look<'f>(
+    async fn look(
+        &mut self,
+        pass: &Pass<'_>,
+        node: &NodeRef,
+        extent: Extent,
+        outside: &HashSet<NodeId>,
+    ) -> Result<(), TreeError> {
+        if !outside.contains(&node.id) || (!extent.all && withheld(node)) {
+            return Ok(());
+        }
+        match node.is_leaf() {
+            true => self.leaf(pass, node).await,
+            false => self.look_into(pass, node, extent.of(node), outside).await,
+        }
+    }
+
+    fn look_into<'f>(
         &'f mut self,
         pass: &'f Pass<'_>,
         node: &'f NodeRef,
@@ -76,13 +92,6 @@ impl ReadView {
         outside: &'f HashSet<NodeId>,
     ) -> Gathered<'f> {
         Box::pin(async move {
-            if !outside.contains(&node.id) || (!extent.all && withheld(node)) {
-                return Ok(());
-            }
-            let extent = extent.of(node);
-            if node.is_leaf() {
-                return self.leaf(pass, node).await;
-            }
             if extent.is_cut() && is_known(&self.state, node)? {
                 return Ok(());
             }
@@ -133,7 +142,7 @@ impl ReadView {
         let extent = extent.of(&node);
         if node.is_leaf() {
             let is_asked = node.mapping().get.first().is_some_and(|source| source.privileged);
-            if is_asked && !self.values.contains_key(node.key().as_bytes()) {
+            if is_asked && !self.values.contains_key(node.key()) {
                 leaves.push(node);
             }
             return;
@@ -152,33 +161,41 @@ impl ReadView {
         if node.mapping().get.is_empty() {
             return Ok(());
         }
-        let key = node.key().as_bytes().to_vec();
         self.yielder.step().await;
-        if !self.values.contains_key(&key) {
-            let read = pass.answer(node).await;
-            pass.tree.tell_failure(node, "a value", read.as_ref().err());
-            let value = match read {
-                Ok(Ok(value)) => Outside::Value(value),
-                Ok(Err(why)) => Outside::Absent(why),
-                // It does not withhold all the others from the server.
-                Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
-                    Outside::Failed(error.to_string())
-                }
-                Err(error) => return Err(error),
-            };
-            let size = match &value {
-                Outside::Value(value) => value.size(),
-                Outside::Absent(why) | Outside::Failed(why) => why.len(),
-            };
-            self.grow(key.len() + size, node)?;
-            self.values.insert(key.clone(), value);
-        }
-        if let Some(Outside::Failed(why)) = self.values.get(&key)
-            && !withheld(node)
-        {
-            self.failure = Some(why.clone());
+        let failure = match self.values.get(node.key()) {
+            Some(known) => known.failure(),
+            None => {
+                let value = self.ask(pass, node).await?;
+                let failure = value.failure();
+                self.values.insert(node.key().clone(), value);
+                failure
+            }
+        };
+        if failure.is_some() && !withheld(node) {
+            self.failure = failure;
         }
         Ok(())
+    }
+
+    /// Asks a leaf's sources.
+    async fn ask(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<Outside, TreeError> {
+        let read = pass.answer(node).await;
+        pass.tree.tell_failure(node, "a value", read.as_ref().err());
+        let value = match read {
+            Ok(Ok(value)) => Outside::Value(value),
+            Ok(Err(why)) => Outside::Absent(why),
+            // It does not withhold all the others from the server.
+            Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
+                Outside::Failed(error.to_string())
+            }
+            Err(error) => return Err(error),
+        };
+        let size = match &value {
+            Outside::Value(value) => value.size(),
+            Outside::Absent(why) | Outside::Failed(why) => why.len(),
+        };
+        self.grow(node.key().as_bytes().len() + size, node)?;
+        Ok(value)
     }
 
     async fn children(
@@ -187,8 +204,7 @@ impl ReadView {
         parent: &NodeRef,
         id: NodeId,
     ) -> Result<Arc<[Child]>, TreeError> {
-        let key = parent.key().as_bytes().to_vec();
-        let known = match self.listings.get(&key) {
+        let known = match self.listings.get(parent.key()) {
             Some(known) => known.clone(),
             None => {
                 let listed = pass.children(parent, id).await;
@@ -203,11 +219,11 @@ impl ReadView {
                 }
             }
         };
-        if is_listed(&parent.object, id) && !self.listings.contains_key(&key) {
+        if is_listed(&parent.object, id) && !self.listings.contains_key(parent.key()) {
             let names = known.iter().flat_map(|children| children.iter());
             let names: usize = names.map(|child| OVERHEAD + 2 * child.name.len()).sum();
-            self.grow(key.len() + names, parent)?;
-            self.listings.insert(key, known.clone());
+            self.grow(parent.key().as_bytes().len() + names, parent)?;
+            self.listings.insert(parent.key().clone(), known.clone());
         }
         Ok(known.unwrap_or_else(|why| {
             self.failure = Some(why);
