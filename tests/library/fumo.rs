@@ -513,7 +513,10 @@ case "$*" in
     echo "aa{sv} 2 3 \"DeviceId\" s \"aa11\" \"Name\" s \"a \\\"Version\\\" s \\\"9\\\"\" \"Version\" s \"$(cat @folder@/version)\"" \
         '2 "DeviceId" s "bb22" "Version" s "1.0"'
     ;;
-*GetHistory) echo "aa{sv} 1 2 \"DeviceId\" s \"aa11\" \"UpdateState\" u $(cat @folder@/update)" ;;
+*GetHistory)
+    echo "aa{sv} 2 3 \"DeviceId\" s \"aa11\" \"Modified\" t 7 \"UpdateState\" u $(cat @folder@/update)" \
+        '3 "DeviceId" s "bb22" "Modified" t 5 "UpdateState" u 4'
+    ;;
 esac
 "#;
 
@@ -521,7 +524,7 @@ esac
 async fn what_fwupd_has_only_staged_is_no_success_before_the_next_start() {
     let bench = Bench::new().await;
     put_script(&bench, "bin/busctl", FWUPD);
-    put_script(&bench, "bin/fwupdmgr", "");
+    put_script(&bench, "bin/fwupdmgr", "cp @folder@/becomes @folder@/update\n");
     let own =
         |name: &str, content: &str| files::put(&bench.gateway.path(name), content, files::PLAIN).unwrap();
     let path = project("packaging/exec/fumo.d/zz-fwupd").display().to_string();
@@ -530,13 +533,14 @@ async fn what_fwupd_has_only_staged_is_no_success_before_the_next_start() {
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     own("version", "1.2 beta");
-    own("update", "4");
+    own("update", "2");
+    own("becomes", "4");
     let before = "aa11=1.2_beta bb22=1.0";
     assert_eq!(back_end("current"), (0, before.to_owned()));
     assert_eq!(back_end("install file").0, 0, "it waits for a reboot");
     assert_eq!(back_end(&format!("verify '{before} '")).0, 75, "nothing has changed");
     own("version", "1.3");
     assert_eq!(back_end(&format!("verify '{before} '")).0, 0);
-    own("update", "2");
-    assert_eq!(back_end("install file").0, 40, "it runs already");
+    own("becomes", "2");
+    assert_eq!(back_end("install file").0, 40, "it runs already, and what another one waits for says nothing");
 }

@@ -4,11 +4,12 @@ use super::*;
 
 /// What happens to an address, in `wan.sh`: kept when it is confirmed, or a session goes well over it; else back to what was before, be it that nobody
 /// confirms, that it is refused, or that the power fails in the middle. Secrets are nowhere but in the profile.
-const EXPECTED: [&str; 18] = [
+const EXPECTED: [&str; 19] = [
     "before 192.0.2.2/24",
     "trial 192.0.2.9/24",
     "confirm 0",
-    "apply 0 192.0.2.9/24 ",
+    "apply 0 192.0.2.9/24 kept",
+    "unconfirmed 1 192.0.2.9/24",
     "late 3 192.0.2.9/24",
     "wrong 1 192.0.2.9/24",
     "cut 192.0.2.8/24",

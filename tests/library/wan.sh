@@ -45,6 +45,17 @@ echo "confirm $?"
 wait $applied
 echo "apply $? $(address) $(ls /var/lib/omadm-wan)"
 rm /run/said
+# What goes back while a Confirm waits is not confirmed.
+setsid sh -c 'exec "$0" apply -- uplink "" "" "" "" "" 192.0.2.6/24 "" "" 60 session 3>/run/said' "$wan" & applied=$!
+on_trial
+kill -STOP $applied
+"$wan" confirm & confirmed=$!
+kill -9 $applied
+until [ -e /var/lib/omadm-wan/answer ]; do sleep 0.1; done
+OMADM_RESUMED=1 "$wan" apply -- uplink '' '' '' '' '' 192.0.2.6/24 '' '' 60 session 3>/run/said </dev/null
+wait $confirmed
+echo "unconfirmed $? $(address)"
+rm /run/said
 apply uplink 192.0.2.7/24 1
 echo "late $? $(address)"
 
