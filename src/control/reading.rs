@@ -417,7 +417,12 @@ impl Reading<'_> {
             item: way.items.last().and_then(Option::as_deref),
             stored: None,
             builtins: &Nobody,
-            request: Request { node: client_uri, moid: Some(&self.object.moid), miid: "1", ..Request::default() },
+            request: Request {
+                node: client_uri,
+                moid: Some(&self.object.moid),
+                miid: "1",
+                ..Request::default()
+            },
         }
     }
 }

@@ -97,7 +97,8 @@ impl NodeRef {
         let id = self.object.node(self.id).parent?;
         let mut parent = Self { id, key: self.key.parent()?, asked: None, ..self.clone() };
         if self.object.node(self.id).is_unnamed() {
-            parent.variables = parent.variables.split_last().map(|(_, above)| above.into()).unwrap_or_default();
+            parent.variables =
+                parent.variables.split_last().map(|(_, above)| above.into()).unwrap_or_default();
             parent.item = None;
         }
         Some(parent)
@@ -190,7 +191,8 @@ impl NodeRef {
         let plain = |(name, node): (&&str, &Node)| {
             if node.is_unnamed() { decode_name(name) } else { (*name).to_owned() }
         };
-        uri.path = names.iter().rev().zip(self.object.lineage(self.id)).map(plain).map(Segment::Name).collect();
+        uri.path =
+            names.iter().rev().zip(self.object.lineage(self.id)).map(plain).map(Segment::Name).collect();
         uri.path.reverse();
         uri.to_string()
     }

@@ -542,5 +542,9 @@ async fn what_fwupd_has_only_staged_is_no_success_before_the_next_start() {
     own("version", "1.3");
     assert_eq!(back_end(&format!("verify '{before} '")).0, 0);
     own("becomes", "2");
-    assert_eq!(back_end("install file").0, 40, "it runs already, and what another one waits for says nothing");
+    assert_eq!(
+        back_end("install file").0,
+        40,
+        "it runs already, and what another one waits for says nothing"
+    );
 }

@@ -76,7 +76,7 @@ fn apk_and_opkg_have_inventories_as_well() {
         files::put(&folder.path().join(file), content, files::PLAIN).unwrap();
         let mut list = Command::new(project("packaging/exec/scomo"));
         let output = list.arg("list").env("OMADM_SYSROOT", folder.path()).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{file}");
+        assert_eq!(listed(&output.stdout), expected, "{file}");
     }
 }
 
@@ -92,7 +92,43 @@ fn rpm_has_an_inventory_where_several_of_one_name_are_told_apart() {
     let output = list.arg("list").env("OMADM_SYSROOT", folder.path()).env("PATH", path).output().unwrap();
     let expected = "kernel\t6.1-1\tx86_64\t20\tkernel\tthe kernel\nmeter\t2.0-1\tnoarch\t20\tmeter\treads meters\n\
         kernel-6.1-2\t6.1-2\tx86_64\t20\tkernel-6.1-2\tthe kernel\n";
-    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    assert_eq!(listed(&output.stdout), expected);
+}
+
+/// A list of components, as lines: identity, version, architecture, state, what it came from and summary, with tabs between.
+fn listed(json: &[u8]) -> String {
+    let components: Vec<serde_json::Value> = serde_json::from_slice(json).unwrap();
+    let line = |component: &serde_json::Value| {
+        let id = component["id"].as_str().unwrap();
+        let text = |member: &str| component[member].as_str().unwrap_or(id).to_owned();
+        let all = [
+            id.to_owned(),
+            text("version"),
+            text("arch"),
+            component["state"].to_string(),
+            text("from"),
+            text("summary"),
+        ];
+        all.join("\t") + "\n"
+    };
+    components.iter().map(line).collect()
+}
+
+#[test]
+fn what_a_package_says_of_itself_breaks_no_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let status = b"Package: odd\nMulti-Arch: same\nVersion: 1\"2\\3\nArchitecture: amd64\nStatus: install ok installed\n\
+        Description: a \"text\" with \\ and \x01 \xff\n\n";
+    files::put(&folder.path().join("var/lib/dpkg/status"), status, files::PLAIN).unwrap();
+    let mut list = Command::new(project("packaging/exec/scomo"));
+    let output = list.arg("list").env("OMADM_SYSROOT", folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let expected = "odd:amd64\t1\"2\\3\tamd64\t20\todd:amd64\ta \"text\" with \\ and   \u{fffd}\n";
+    assert_eq!(listed(said.as_bytes()), expected);
+    // And none of it is the name.
+    assert!(said.contains(r#""name":"odd""#), "{said}");
+    files::put(&folder.path().join("var/lib/dpkg/status"), "", files::PLAIN).unwrap();
+    assert_eq!(listed(&list.output().unwrap().stdout), "");
 }
 
 /// A package is made by dpkg-deb, installed and removed by dpkg, in a root of its own. Its server calls it otherwise.
@@ -106,25 +142,29 @@ mkdir -p root/var/lib/omadm-scomo/delivered/acme-2
 dpkg-deb --root-owner-group --build deb root/var/lib/omadm-scomo/delivered/acme-2/package >/dev/null
 export OMADM_SYSROOT=$PWD/root PATH=$PWD/bin:$PATH
 do_it() { code=0; "$scomo" "$@" 3>&1 >/dev/null 2>>log || code=$?; echo "$1 $code"; }
+list() {
+    of='^[[,]\{"id":"(.*)","version":"(.*)","arch":"(.*)","state":([0-9]+)' summary=',"summary":"(.*)"\}$'
+    "$scomo" list | sed -nE "s/$of$summary/\1\t\2\t\3\t\4\t\1\t\5/p; s/$of,\"from\":\"(.*)\"$summary/\1\t\2\t\3\t\4\t\5\t\6/p"
+}
 scomo=$1
 "#;
 
 const LIFE: &str = r#"
 do_it install -- acme-2
-"$scomo" list
+list
 cat root/opt/meter
 do_it deactivate -- meter
-"$scomo" list
+list
 ls root/var/lib/omadm-scomo/delivered/acme-2
 do_it remove -- meter
 ls root/var/lib/omadm-scomo/delivered/acme-2
 do_it remove -- other
 do_it remove -- '--force-all'
 OMADM_RESUMED=1 do_it remove -- meter
-"$scomo" list
+list
 ls root/opt 2>/dev/null || :
 dpkg --root=root --install root/var/lib/omadm-scomo/delivered/acme-2/package >/dev/null
-"$scomo" list
+list
 OMADM_RESUMED=1 do_it install -- acme-2
 do_it drop -- acme-2
 ls root/var/lib/omadm-scomo/delivered
@@ -220,9 +260,9 @@ async fn a_component_is_active_as_its_service_is() {
         "case $1 in\nlist-unit-files) cat @folder@/files ;;\nlist-units) cat @folder@/runs ;;\nesac\n";
     put_script(&bench, "bin/systemctl", systemctl);
     let script = "do_it install -- acme-2 >/dev/null\nmkdir -p root/run/systemd/system root/var/lib/omadm-scomo/inactive\n\
-        list() { \"$scomo\" list | cut -f 4; }\n: >runs\n: >files\nlist\necho 'meter.service disabled enabled' >files\nlist\n\
-        echo 'meter.service loaded active running reads meters' >runs\n: >root/var/lib/omadm-scomo/inactive/meter\nlist\n\
-        echo 'other.service loaded active running something else' >runs\n: >files\nlist\n";
+        state() { list | cut -f 4; }\n: >runs\n: >files\nstate\necho 'meter.service disabled enabled' >files\nstate\n\
+        echo 'meter.service loaded active running reads meters' >runs\n: >root/var/lib/omadm-scomo/inactive/meter\nstate\n\
+        echo 'other.service loaded active running something else' >runs\n: >files\nstate\n";
     let (said, log) = life(&bench, script);
     assert_eq!(said, "20\n10\n20\n10\n", "{log}");
 }

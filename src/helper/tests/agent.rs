@@ -59,12 +59,7 @@ impl Agent {
             item: None,
             stored: None,
             builtins: &Nobody,
-            request: Request {
-                node: &"urn:x/1/y",
-                miid: "1",
-                exec_id: Some("exec-1"),
-                ..Request::default()
-            },
+            request: Request { node: &"urn:x/1/y", miid: "1", exec_id: Some("exec-1"), ..Request::default() },
         }
     }
 
