@@ -38,19 +38,27 @@ impl Published {
         agent: &Agent,
         commands: &[Value],
     ) -> (Vec<u64>, Value) {
-        let before = bench.packages().len();
+        let before = bench.tape.requests("dm").len();
+        self.play(bench, agent, commands).await;
+        let new: Vec<_> = bench.tape.requests("dm").split_off(before);
+        let new: Vec<_> = new.iter().map(|request| request.package().unwrap()).collect();
+        let first = new.iter().find(|package| !package.initiation).unwrap();
+        let statuses = if commands.is_empty() { Vec::new() } else { first.statuses() };
+        let read = new.iter().find_map(|package| package.part(1)).expect("a GET");
+        let document: Value = serde_json::from_slice(&read.body).unwrap();
+        (statuses, document["MOData"][self.root].clone())
+    }
+
+    /// One more session with these commands and a GET of all, until the server has had everything.
+    pub(crate) async fn play(&self, bench: &Bench, agent: &Agent, commands: &[Value]) {
+        let before = bench.tape.requests("dm").len();
         let read = json!([["GET", self.node("")]]);
         bench.play(if commands.is_empty() { json!([read]) } else { json!([commands, read]) });
         bench.notify().await;
-        let new = || bench.packages().into_iter().skip(before);
-        let read = || new().find_map(|package| package.part(1).cloned());
-        let ended =
-            |exchanges: &[Exchange]| read().is_some() && exchanges.last().unwrap().reply.ends_session();
+        let ended = |exchanges: &[Exchange]| {
+            exchanges.get(before..).and_then(<[_]>::last).is_some_and(|last| last.reply.ends_session())
+        };
         bench.until(agent, "a GET", ended).await;
-        let first = new().find(|package| !package.initiation).unwrap();
-        let statuses = if commands.is_empty() { Vec::new() } else { first.statuses() };
-        let document: Value = serde_json::from_slice(&read().unwrap().body).unwrap();
-        (statuses, document["MOData"][self.root].clone())
     }
 
     /// What the object says now.
