@@ -4,6 +4,9 @@
 //! A note is of one node for one server, with the `input` that it began with: what goes on is what was let pass. Once
 //! the EXEC has ended, the note is good no more in this boot, where its result is kept for the agent; in the next one,
 //! where that is gone, it is: a firmware's EXEC ends by rebooting.
+//!
+//! There are secrets in `input`: a note has it until the EXEC has ended, and for some hours where nobody knows how. Then
+//! it has a digest of it, and goes on only where the agent tells the same.
 
 use std::fs;
 use std::io;
@@ -17,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::kept;
 use super::lock::Lock;
 use super::outcome::Failure;
+use super::record::{booted, is_old};
 use super::rules::Rules;
 use crate::base::{Order as _, boot_id, files, regular};
 use crate::helper_protocol::{HelperOp, HelperRequest, MAX_FRAME, code, hex};
@@ -39,9 +43,15 @@ pub(super) struct Begun {
 /// What is noted of an EXEC.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Note {
-    input: Map<String, Json>,
+    /// What it began with; none: it has ended, or began hours ago.
+    input: Option<Map<String, Json>>,
+    /// The digest of that.
+    digest: String,
     /// How often it has gone on.
     times: u32,
+    /// The boot in which it began, and when.
+    boot: String,
+    at: i64,
     /// The boot in which it ended; none: it has not, as far as is known.
     ended: Option<String>,
 }
@@ -57,24 +67,26 @@ impl Begun {
         let name = format!("{PREFIX}{}", hex(&Sha256::digest(subject)));
         kept::folder(rules)?;
         let runs = || Failure::new(code::NOT_NOW, "the same EXEC runs: it does not go on beside itself");
-        let lock = Lock::try_take(&rules.kept.join(format!("{name}.lock")))?.ok_or_else(runs)?;
         let path = rules.kept.join(name);
-        let note = regular::read(&path, MAX_FRAME as u64).ok();
-        Ok(Self { note: note.and_then(|json| serde_json::from_slice(&json).ok()), path, _lock: lock })
+        let lock = Lock::try_take(&lock_of(&path))?.ok_or_else(runs)?;
+        Ok(Self { note: young(&path)?, path, _lock: lock })
     }
 
     /// The operation as it is to be done: it goes on only where it has begun, and with what it began with. What has
     /// not begun, or has ended and its result is there, begins anew, and its window and vetoes are asked.
     ///
     /// # Errors
-    /// It has gone on too often.
+    /// It has gone on too often; or it has another `input` by now.
     pub(super) fn as_begun(&self, op: &HelperOp) -> Result<HelperOp, Failure> {
-        match &self.note {
-            Some(note) if op.resumed && note.is_open() => match note.times {
-                MOST_TIMES.. => Err(Failure::refused(format!("it has gone on {MOST_TIMES} times"))),
-                _ => Ok(HelperOp { input: note.input.clone(), ..op.clone() }),
-            },
-            _ => Ok(HelperOp { resumed: false, ..op.clone() }),
+        let note = self.note.as_ref().filter(|note| op.resumed && note.is_open());
+        let Some(note) = note else { return Ok(HelperOp { resumed: false, ..op.clone() }) };
+        if note.times >= MOST_TIMES {
+            return Err(Failure::refused(format!("it has gone on {MOST_TIMES} times")));
+        }
+        match &note.input {
+            Some(input) => Ok(HelperOp { input: input.clone(), ..op.clone() }),
+            None if note.digest == digest(&op.input) => Ok(op.clone()),
+            None => Err(Failure::refused("it began with another `input`, and does not go on with this")),
         }
     }
 
@@ -85,48 +97,101 @@ impl Begun {
     pub(super) fn begins(&mut self, op: &HelperOp, rules: &Rules) -> io::Result<()> {
         let before = self.note.as_ref().filter(|_| op.resumed);
         let times = before.map_or(0, |note| note.times.saturating_add(1));
-        let note = Note { input: op.input.clone(), times, ended: None };
+        let (input, digest) = (Some(op.input.clone()), digest(&op.input));
+        let note = Note { input, digest, times, boot: boot_id(), at: booted(), ended: None };
         make_room(&rules.kept, &self.path)?;
-        self.write(&note)?;
+        note.write(&self.path)?;
         self.note = Some(note);
         Ok(())
     }
 
-    /// Notes that the EXEC has ended, if it was noted that it had begun.
+    /// Notes that the EXEC has ended, if it was noted that it had begun; what it began with is on disk no more.
     pub(super) fn ends(&mut self) -> io::Result<()> {
-        match self.note.take() {
-            Some(note) => self.write(&Note { ended: Some(boot_id()), ..note }),
-            None => Ok(()),
-        }
-    }
-
-    fn write(&self, note: &Note) -> io::Result<()> {
-        files::replace(&self.path, &serde_json::to_vec(note)?, 0o600)
+        let Some(note) = self.note.take() else { return Ok(()) };
+        Note { input: None, ended: Some(boot_id()), ..note }.write(&self.path)
     }
 }
 
 impl Note {
+    fn write(&self, path: &Path) -> io::Result<()> {
+        files::replace(path, &serde_json::to_vec(self)?, 0o600)
+    }
+
     /// Whether nobody can know how it ended.
     fn is_open(&self) -> bool {
         self.ended.as_ref().is_none_or(|boot| *boot != boot_id())
     }
+
+    /// Whether what it began with, if it has that, may still be kept.
+    fn is_young(&self) -> bool {
+        self.input.is_none() || !is_old(&self.boot, self.at)
+    }
+}
+
+fn digest(input: &Map<String, Json>) -> String {
+    hex(&Sha256::digest(serde_json::to_vec(input).unwrap_or_default()))
+}
+
+/// The note at a place, if there is one that can be read, without an `input` that is too old: that is on disk no more.
+/// Its lock is held.
+fn young(path: &Path) -> io::Result<Option<Note>> {
+    let note = match read(path) {
+        Some(Ok(note)) if note.is_young() => return Ok(Some(note)),
+        Some(Ok(note)) => Note { input: None, ..note },
+        // Nobody knows how old it is, and what is in it.
+        Some(Err(_)) => return fs::remove_file(path).map(|()| None),
+        None => return Ok(None),
+    };
+    // On a full disk it goes whole.
+    note.write(path).or_else(|_| fs::remove_file(path))?;
+    Ok(Some(note))
+}
+
+/// The note at a place, if there is a file, or why it is none.
+fn read(path: &Path) -> Option<serde_json::Result<Note>> {
+    let json = regular::read(path, MAX_FRAME as u64).ok()?;
+    Some(serde_json::from_slice(&json))
+}
+
+/// Has no note keep an `input` that is too old. What is begun or goes on meanwhile is left alone.
+pub(super) fn forget_old(rules: &Rules) -> io::Result<()> {
+    for (_, path) in notes(&rules.kept)? {
+        let is_young = read(&path).is_none_or(|note| note.is_ok_and(|note| note.is_young()));
+        if !is_young && let Some(_lock) = Lock::try_take(&lock_of(&path))? {
+            young(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The notes there are, each with the time when it was written.
+fn notes(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
+    let mut notes = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(notes),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(PREFIX) && !name.ends_with(".lock")) {
+            let written = entry.metadata().and_then(|found| found.modified());
+            notes.push((written.unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
+        }
+    }
+    Ok(notes)
+}
+
+fn lock_of(note: &Path) -> PathBuf {
+    let mut lock = note.as_os_str().to_owned();
+    lock.push(".lock");
+    lock.into()
 }
 
 /// Deletes the oldest notes but `own`, so that there is room for that.
 fn make_room(folder: &Path, own: &Path) -> io::Result<()> {
-    let mut others: Vec<(SystemTime, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let is_note = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(PREFIX) && !name.ends_with(".lock"));
-        if is_note && entry.path() != own {
-            let written =
-                entry.metadata().and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-            others.push((written, entry.path()));
-        }
-    }
+    let mut others = notes(folder)?;
+    others.retain(|(_, path)| path != own);
     others.order();
     let surplus = (others.len() + 1).saturating_sub(MOST);
     for (_, path) in others.iter().take(surplus) {

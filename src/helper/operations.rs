@@ -11,7 +11,7 @@ use super::node::NodeAt;
 use super::object;
 use super::outcome::{Failure, Outcome, answered, reply};
 use super::rules::Rules;
-use super::{exec, kept, sources};
+use super::{begun, exec, kept, sources};
 use crate::backend::{self, Machine};
 use crate::helper_protocol::{HelperOp, HelperRequest, MAX_OPS, VERSION, Verb, code, is_id};
 use crate::mo::{ManagementObject, Value};
@@ -74,6 +74,12 @@ pub(super) async fn serve(
             log::log!(level, "{} {:?} for {}: {code}: {why}", request.folder, op.node, request.server);
         }
         listener.tell(&reply(&request.id, index, outcome)).await;
+    }
+    if let Err(error) = begun::forget_old(rules) {
+        let folder = rules.kept.display();
+        log::warn!(
+            "what an EXEC began with hours ago, maybe secrets, can't be deleted from {folder}: {error}"
+        );
     }
 }
 

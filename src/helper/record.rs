@@ -24,7 +24,8 @@ use crate::helper_protocol::{Verb, code, hex};
 use crate::mo::ManagementObject;
 use crate::mo::mapping::{Call, NodeMapping};
 
-/// How long a change can be taken back, in seconds: a rollback comes within minutes, or after the next boot.
+/// How long a change can be taken back, and what an EXEC began with is kept, in seconds: a rollback comes within minutes,
+/// or after the next boot.
 const GOOD_FOR: i64 = 6 * 60 * 60;
 
 /// The record of a change.
@@ -102,10 +103,9 @@ impl Record {
         Ok((now.as_ref() != Some(place)).then_some("the mapping has it otherwise by now"))
     }
 
-    /// Whether nobody can want to take the change back any more. Of an earlier boot it is as old as this one.
+    /// Whether nobody can want to take the change back any more.
     pub(super) fn is_old(&self) -> bool {
-        let since = if self.boot == boot_id() { self.at } else { 0 };
-        booted().saturating_sub(since) > GOOD_FOR
+        is_old(&self.boot, self.at)
     }
 }
 
@@ -147,7 +147,13 @@ fn place_of(mapping: &NodeMapping, op: Verb, object: &ManagementObject) -> Optio
     }
 }
 
+/// Whether it was hours ago that a boot had come to that second. What is of an earlier boot is as old as this one.
+pub(super) fn is_old(boot: &str, at: i64) -> bool {
+    let since = if boot == boot_id() { at } else { 0 };
+    booted().saturating_sub(since) > GOOD_FOR
+}
+
 /// The seconds since the machine was booted.
-fn booted() -> i64 {
+pub(super) fn booted() -> i64 {
     waking::booted().and_then(|time| i64::try_from(time.as_secs()).ok()).unwrap_or_default()
 }

@@ -49,6 +49,30 @@ impl Bench {
         self.write(name, &note.to_string());
     }
 
+    /// Lets one EXEC pass, and cuts it off, as the end of its helper does.
+    async fn cut_off(&self) {
+        let quick = self.text("bin/do");
+        self.script("bin/do", &format!("{}\nsleep 10", quick.trim_start_matches("#!/bin/sh")));
+        self.script("etc/veto.d/10-never", "exit 0");
+        let (mut stream, helper) = self.helper();
+        let request = self.request(&format!("c-{}", unique()), ops("GoesOn", false, "first"));
+        stream.write_all(&frame(&request).unwrap()).await.unwrap();
+        while !fs::read_to_string(self.path("log")).is_ok_and(|log| log.ends_with('\n')) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        helper.abort();
+        assert!(helper.await.unwrap_err().is_cancelled());
+        self.script("bin/do", quick.trim_start_matches("#!/bin/sh"));
+        self.script("etc/veto.d/10-never", "exit 1");
+    }
+
+    /// Whether any file of what is kept has a text in it.
+    fn is_kept(&self, text: &str) -> bool {
+        let kept = fs::read_dir(self.path("var/kept")).unwrap();
+        kept.map(|entry| fs::read(entry.unwrap().path()).unwrap())
+            .any(|content| content.windows(text.len()).any(|part| part == text.as_bytes()))
+    }
+
     /// As if the machine were booted.
     fn reboot(&self) {
         self.note(|note| {
@@ -72,14 +96,17 @@ async fn what_has_not_begun_does_not_go_on() {
 async fn what_has_ended_goes_on_after_a_boot_only_with_what_it_began_with_and_some_times() {
     let bench = Bench::that_notes();
     bench.begin_once().await;
-    assert_eq!(bench.goes_on("second").await, Some(403), "its result is there");
+    assert_eq!(bench.goes_on("first").await, Some(403), "its result is there");
     for time in 1..=7 {
         bench.reboot();
-        assert_eq!(bench.goes_on("second").await, Some(200), "{time}");
+        assert_eq!(bench.goes_on("second").await, Some(403), "{time}");
+        assert_eq!(bench.goes_on("first").await, Some(200), "{time}");
     }
     bench.reboot();
     bench.script("etc/veto.d/10-never", "exit 0");
-    assert_eq!(bench.goes_on("second").await, Some(403), "it does not begin anew either");
+    for url in ["first", "second"] {
+        assert_eq!(bench.goes_on(url).await, Some(403), "it does not begin anew either");
+    }
     let log = bench.text("log");
     let log: Vec<&str> = log.lines().collect();
     assert_eq!(log[0], "new {\"PkgURL\":\"first\"}");
@@ -106,12 +133,45 @@ async fn what_runs_does_not_go_on_beside_itself() {
 }
 
 #[tokio::test]
-async fn what_was_cut_off_goes_on_in_the_same_boot() {
+async fn what_was_cut_off_goes_on_with_what_it_began_with_and_keeps_it_no_longer() {
+    for boot in [boot_id(), "another boot".to_owned()] {
+        let bench = Bench::that_notes();
+        bench.cut_off().await;
+        let [note] = &bench.notes()[..] else { panic!("{:?}", bench.notes()) };
+        assert!(bench.text(note).contains("first"), "it is needed");
+        bench.note(|note| note["boot"] = boot.as_str().into());
+        assert_eq!(bench.goes_on("second").await, Some(200));
+        assert_eq!(bench.text("log"), "new {\"PkgURL\":\"first\"}\n1 {\"PkgURL\":\"first\"}\n");
+        assert!(!bench.is_kept("first"));
+        assert_eq!(bench.goes_on("first").await, Some(403));
+    }
+}
+
+#[tokio::test]
+async fn what_an_exec_began_with_is_on_disk_no_more_once_it_has_ended_however_it_ends() {
     let bench = Bench::that_notes();
-    bench.begin_once().await;
-    bench.note(|note| note["ended"] = Json::Null);
+    bench.script("etc/veto.d/10-never", "exit 0");
+    for (number, how) in ["exit 0", "exit 1", "kill -9 $$"].iter().enumerate() {
+        bench.script("bin/do", how);
+        let request = bench.request(&format!("ends-{number}"), ops("GoesOn", false, "hunter2-secret"));
+        assert_eq!(bench.replies(&request).await[1].code, Some(200), "{how}");
+        assert!(!bench.is_kept("hunter2"), "{how}");
+        assert_eq!(bench.notes().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_was_cut_off_hours_ago_keeps_no_secret_whoever_asks_for_what_and_goes_on_with_the_same() {
+    let bench = Bench::that_notes();
+    bench.cut_off().await;
+    bench.note(|note| note["at"] = (note["at"].as_i64().unwrap() - 5 * 3600).into());
+    assert_eq!(bench.one(json!({ "op": "get", "node": "Level", "source": 0 })).await.0, 200);
+    assert!(bench.is_kept("first"), "some hours are not over");
+    bench.note(|note| note["at"] = (note["at"].as_i64().unwrap() - 2 * 3600).into());
+    assert_eq!(bench.one(json!({ "op": "get", "node": "Level", "source": 0 })).await.0, 200);
+    assert!(!bench.is_kept("first"));
+    assert_eq!(bench.goes_on("second").await, Some(403));
     assert_eq!(bench.goes_on("first").await, Some(200));
-    assert_eq!(bench.goes_on("first").await, Some(403));
 }
 
 #[tokio::test]
