@@ -8,6 +8,17 @@ from bench import HELPER, PROBE
 from checks.register import check
 from machine import HERE, wait
 
+COUNT = itertools.count()
+
+
+def request(op, **changed):
+    """A request to the helper about the integrator's object."""
+    # The mapping, and no DDF.
+    parts = [(HERE / "object/probe.toml").read_bytes(), b""]
+    digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
+    made = {"v": 1, "id": f"t-{next(COUNT)}", "server": "x", "folder": "probe", "sha256": digest, "ops": [op]}
+    return made | changed
+
 
 @check
 def helper_writes(bench):
@@ -33,16 +44,10 @@ def helper_refuses(bench):
     """the helper does no more for a taken-over agent than the mappings say, and nothing for others"""
     machine = bench.machine
     machine.write("/usr/local/bin/ask", (HERE / "object/ask").read_text(), "0755")
-    # The mapping, and no DDF.
-    parts = [(HERE / "object/probe.toml").read_bytes(), b""]
-    digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
-
-    count = itertools.count()
 
     def ask(op, user="omadm", **changed):
-        request = {"v": 1, "id": f"t-{next(count)}", "server": "x", "folder": "probe", "sha256": digest, "ops": [op]}
         become = ["setpriv", f"--reuid={user}", "--clear-groups"]
-        said = machine.run(*become, "/usr/local/bin/ask", json.dumps(request | changed), check=False)
+        said = machine.run(*become, "/usr/local/bin/ask", json.dumps(request(op, **changed)), check=False)
         return json.loads(said).get("code") if said.startswith("{") else said.strip()
 
     level = lambda value: {"op": "set", "node": "Level", "value": value}  # noqa: E731
