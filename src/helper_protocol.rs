@@ -239,6 +239,20 @@ pub fn parse(content: &[u8]) -> Result<HelperRequest, String> {
     serde_json::from_slice(content).map_err(|error| format!("the request is none: {error}"))
 }
 
+/// Reads a reply from the content of its frame.
+///
+/// # Errors
+/// Why it is none, for people.
+pub fn parse_reply(content: &[u8]) -> Result<HelperReply, String> {
+    serde_json::from_slice(content).map_err(|error| error.to_string())
+}
+
+/// Reads how an EXEC ended from the content of the file that it left; none: it has not come to its end.
+#[must_use]
+pub fn parse_end(content: &[u8]) -> Option<ExecEnd> {
+    serde_json::from_slice(content).ok()
+}
+
 /// Whether JSON has no more than [`MOST_PARTS`] members and elements, and no more than [`DEEPEST`] levels: a frame full
 /// of `0,` would become a hundred times as much.
 fn is_small(json: &[u8]) -> bool {

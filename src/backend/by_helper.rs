@@ -131,7 +131,7 @@ pub(super) async fn start(
                 if let Some(helper) = machine_helper {
                     helper.heed(reply.code);
                 }
-                end_of(&what, reply)
+                exit_of_reply(&what, reply)
             }
             Ok(Err(error)) if !taken => {
                 log::warn!(OMADM_CLIENT_URI = what.as_str(); "{what}: omadm-exec ended before it began ({error})");
@@ -192,11 +192,12 @@ fn report(reports: Option<&Reports>, output: Map<String, Json>) {
     }
 }
 
-/// The exit that a reply tells.
-fn end_of(what: &str, reply: HelperReply) -> Exit {
+/// The exit that the last reply to an EXEC tells. `what` is it for messages.
+#[must_use]
+pub fn exit_of_reply(what: &str, reply: HelperReply) -> Exit {
     let end = reply.value.and_then(|value| serde_json::from_value::<ExecEnd>(value).ok());
     if let (Some(code::OK), Some(end)) = (reply.code, end) {
-        return exit(end);
+        return exit_of_end(what, end);
     }
     let why = reply.error.unwrap_or_default();
     refused(what, reply.code, &why)
@@ -213,7 +214,12 @@ fn refused(what: &str, code: Option<u16>, why: &str) -> Exit {
     Exit { said: why.to_owned(), ..Exit::of(end) }
 }
 
-fn exit(end: ExecEnd) -> Exit {
+/// The exit that the end of an EXEC is, or that it never began. `what` is it for messages.
+#[must_use]
+pub fn exit_of_end(what: &str, end: ExecEnd) -> Exit {
+    if end.code.is_some() {
+        return refused(what, end.code, end.error.as_deref().unwrap_or_default());
+    }
     let how = match end {
         ExecEnd { timeout: true, .. } => End::Timeout,
         ExecEnd { exit: Some(exit), .. } => End::Code(exit),
@@ -237,12 +243,9 @@ async fn collected(what: &str, results: &Path, id: &str, reports: Option<&Report
                 return Exit::of(if error.kind() == io::ErrorKind::NotFound { missing } else { End::Lost });
             }
         };
-        if let Ok(end) = serde_json::from_slice::<ExecEnd>(&content) {
-            if end.code.is_some() {
-                return refused(what, end.code, end.error.as_deref().unwrap_or_default());
-            }
+        if let Some(end) = protocol::parse_end(&content) {
             report(reports, end.output.clone());
-            return exit(end);
+            return exit_of_end(what, end);
         }
         if !is_held && was_free {
             return Exit::of(End::Lost);

@@ -185,5 +185,5 @@ pub(super) async fn next(stream: &mut UnixStream) -> io::Result<HelperReply> {
     let length = protocol::length(header).ok_or_else(|| odd("is longer than 1 MiB"))?;
     let mut content = vec![0; length];
     stream.read_exact(&mut content).await?;
-    serde_json::from_slice(&content).map_err(|error| odd(&format!("is none: {error}")))
+    protocol::parse_reply(&content).map_err(|error| odd(&format!("is none: {error}")))
 }

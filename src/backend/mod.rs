@@ -34,7 +34,7 @@ mod zone;
 pub use answer::{Answer, MAX_INPUT, MAX_TEXT, Reading};
 pub use bus::{Bus, BusMember, BusSign, BusWatches, Seen, bus_doubt};
 pub(crate) use bus::{SYSTEM_BUS, ServiceObject};
-pub use by_helper::{ask_ahead, request_name};
+pub use by_helper::{ask_ahead, exit_of_end, exit_of_reply, request_name};
 pub(crate) use context::filled_path;
 pub use context::{Addressed, Builtins, Context, Machine, Request, Stage};
 pub use dependencies::{Dependencies, has_change_events};

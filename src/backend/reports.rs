@@ -52,7 +52,7 @@ impl Reports {
     }
 
     /// Takes in what was reported elsewhere, and checked there to be of leaves that may be.
-    pub(super) fn put(&self, output: Map<String, Json>) {
+    pub fn put(&self, output: Map<String, Json>) {
         let known = output.into_iter().filter(|(key, _)| self.0.keys.contains(key));
         self.latest().extend(known);
         self.0.news.notify_one();
