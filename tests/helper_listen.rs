@@ -1,137 +1,16 @@
-//! `omadm-exec --listen`: a real program, a real socket, real users. It takes root, and a name space of its own.
+//! `omadm-exec --listen`: who may ask, how many at a time, and what becomes of them where a listener ends.
 
-use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
-use omadm_agent::helper_protocol::{HelperReply, frame, hex, length};
-use omadm_agent::mo::load::load_one;
-use omadm_agent::spanned::Problems;
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use nix::sys::signal::Signal;
+use serde_json::json;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 
-const AGENT: u32 = 54321;
-
-const MAPPING: &str = r#"
-moid = "urn:x-test:mo:gate:1.0"
-root = "Gate"
-instances = ["1"]
-
-[node.Do]
-exec = { run = ["/usr/share/omadm/do"], user = "root", timeout = "30s" }
-[node.Level]
-get = { file = "/usr/share/omadm/level", privileged = true }
-"#;
-
-/// Begun as an init might: with a narrow mask, and something open. `$1` is the test's folder, `$2` the program.
-const BEGIN: &str = r#"
-for folder in /mnt /usr/share /var/lib /run; do mount -t tmpfs -o mode=755 small $folder || exit 1; done
-mkdir -p /usr/share/omadm/mo/gate
-cp "$1/gate/gate.toml" /usr/share/omadm/mo/gate/
-cp "$1/do" /usr/share/omadm/do
-echo 7 >/usr/share/omadm/level
-cp "$2" /mnt/omadmd
-ln -s omadmd /mnt/omadm-exec
-{ cat /etc/passwd; echo 'omadm:x:54321:54321::/:/bin/sh'; } >/mnt/passwd
-mount --bind /mnt/passwd /etc/passwd || exit 1
-umask 077
-exec /mnt/omadm-exec --listen "$1/socket" 7</etc/passwd
-"#;
-
-struct Listening {
-    folder: tempfile::TempDir,
-    child: Child,
-}
-
-impl Listening {
-    /// None without the rights that it takes.
-    async fn begin(script: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        let write = |name: &str, text: &str| put(&path.join(name), text);
-        std::fs::create_dir(path.join("gate")).unwrap();
-        write("gate/gate.toml", MAPPING);
-        write("do", &format!("#!/bin/sh\ncd {}\n{script}\n", path.display()));
-        for name in ["", "do"] {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(path.join(name), mode).unwrap();
-        }
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", BEGIN, "sh"]).arg(path).arg(env!("CARGO_BIN_EXE_omadmd"));
-        let child = command.stdin(Stdio::null()).spawn().unwrap();
-        let listening = Self { folder, child };
-        listening
-            .until(|| listening.socket().metadata().is_ok_and(|found| found.mode() & 0o777 == 0o600))
-            .await;
-        Some(listening)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("socket")
-    }
-
-    fn said(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
-    }
-
-    async fn until(&self, is_so: impl Fn() -> bool) {
-        let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "it never came to that");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn request(&self, id: &str, op: Value) -> Vec<u8> {
-        let object = load_one(&self.folder.path().join("gate"), &mut Problems::default()).unwrap();
-        let sha256 = hex(&object.files_digest);
-        frame(&json!({ "v": 1, "id": id, "server": "", "folder": "gate", "sha256": sha256, "ops": [op] }))
-            .unwrap()
-    }
-
-    async fn ask(&self, id: &str, op: Value) -> Option<HelperReply> {
-        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
-        stream.write_all(&self.request(id, op)).await.ok()?;
-        last(&mut stream).await
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn put(path: &Path, text: &str) {
-    std::fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
-}
-
-async fn last(stream: &mut UnixStream) -> Option<HelperReply> {
-    let mut last = None;
-    let mut header = [0; 4];
-    while stream.read_exact(&mut header).await.is_ok() {
-        let mut content = vec![0; length(header).unwrap()];
-        stream.read_exact(&mut content).await.ok()?;
-        last = serde_json::from_slice(&content).ok();
-    }
-    last
-}
-
-fn level() -> Value {
-    json!({ "op": "get", "node": "Level", "source": 0 })
-}
-
-fn exec() -> Value {
-    json!({ "op": "exec", "node": "Do" })
-}
+use crate::support::helper::{AGENT, Listening, exec, last, level, put, signal};
 
 /// Whether a user who connects, and sends nothing, is let in.
 fn may_connect(socket: &Path, user: u32) -> bool {
@@ -146,7 +25,7 @@ fn may_connect(socket: &Path, user: u32) -> bool {
 async fn a_program_begins_with_nothing_that_was_inherited_and_only_the_agent_may_ask() {
     let script = "umask >mask; ls /proc/self/fd >open; sed -n 's/^SigIgn:.*\\(.....\\)$/\\1/p' /proc/self/status >ignored; \
                   cut -d' ' -f6 /proc/self/stat >session; echo done >done";
-    let Some(listening) = Listening::begin(script).await else { return };
+    let listening = Listening::begin(script).await;
     assert!(may_connect(&listening.socket(), AGENT));
     assert!(!may_connect(&listening.socket(), 65534));
     assert_eq!(listening.ask("get-1", level()).await.unwrap().value, Some(json!("7")));
@@ -163,7 +42,7 @@ async fn a_program_begins_with_nothing_that_was_inherited_and_only_the_agent_may
 
 #[tokio::test]
 async fn the_seventeenth_waits_for_those_who_say_nothing_and_is_served() {
-    let Some(listening) = Listening::begin("true").await else { return };
+    let listening = Listening::begin("true").await;
     let mut hung = Vec::new();
     for _ in 0..16 {
         hung.push(UnixStream::connect(listening.socket()).await.unwrap());
@@ -176,27 +55,78 @@ async fn the_seventeenth_waits_for_those_who_say_nothing_and_is_served() {
 }
 
 #[tokio::test]
+async fn of_sixty_at_once_all_are_served_and_never_more_than_sixteen_at_a_time() {
+    let count = "n=$(ls -d running/* 2>/dev/null | wc -l); [ $n -le 16 ] || echo $n >>too-many";
+    let script =
+        format!("mkdir -p running; : >running/$$; {count}; sleep 0.2; {count}; rm running/$$; echo x >>log");
+    let listening = Listening::begin(&script).await;
+    let mut asked = JoinSet::new();
+    for number in 0..60 {
+        let mut stream = listening.send(&format!("exec-{number}"), exec()).await;
+        asked.spawn(async move { last(&mut stream).await.unwrap().code });
+    }
+    while let Some(code) = asked.join_next().await {
+        assert_eq!(code.unwrap(), Some(200));
+    }
+    assert_eq!(listening.said("log").lines().count(), 60);
+    assert_eq!(listening.said("too-many"), "");
+}
+
+#[tokio::test]
 async fn programs_end_with_their_helper_and_the_next_is_of_the_new_version() {
-    let Some(listening) = Listening::begin("echo $$ $PPID >process; sleep 1000").await else { return };
-    let mut stream = UnixStream::connect(listening.socket()).await.unwrap();
-    stream.write_all(&listening.request("exec-1", exec())).await.unwrap();
+    let listening = Listening::begin("echo $$ $PPID >process; sleep 1000").await;
+    let _stream = listening.send("exec-1", exec()).await;
     listening.until(|| listening.said("process").ends_with('\n')).await;
     let said = listening.said("process");
     let (program, helper) = said.trim().split_once(' ').unwrap();
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(helper.parse().unwrap()),
-        nix::sys::signal::Signal::SIGKILL,
-    )
-    .unwrap();
+    signal(helper, Signal::SIGKILL);
     let program = PathBuf::from(format!("/proc/{program}"));
     listening.until(|| !program.exists()).await;
     // An upgrade: another file has the name.
-    let folder = PathBuf::from(format!("/proc/{}/root/mnt", listening.child.id()));
-    let newer = format!("#!/bin/sh\necho newer >{}/version\n", listening.folder.path().display());
+    let folder = listening.inside("/mnt");
+    let newer =
+        format!("#!/bin/sh\necho newer >{}/version\n", listening.socket().parent().unwrap().display());
     put(&folder.join("newer"), &newer);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.join("newer"), mode).unwrap();
     std::fs::rename(folder.join("newer"), folder.join("omadmd")).unwrap();
     listening.ask("get-1", level()).await;
     listening.until(|| listening.said("version") == "newer\n").await;
+}
+
+#[tokio::test]
+async fn a_listener_that_is_ended_leaves_a_request_running_and_the_next_takes_the_socket_it_left() {
+    let mut listening = Listening::begin("echo go >go; until [ -e on ]; do sleep 0.05; done; exit 3").await;
+    let mut stream = listening.send("exec-1", exec()).await;
+    listening.until(|| listening.said("go") == "go\n").await;
+    signal(&listening.child.id().to_string(), Signal::SIGTERM);
+    assert!(!listening.child.wait().unwrap().success());
+    assert!(listening.socket().exists(), "it is left");
+    listening.put("on", "");
+    assert_eq!(last(&mut stream).await.unwrap().value.unwrap()["exit"], 3);
+    let connect = async || UnixStream::connect(listening.socket()).await;
+    assert!(connect().await.is_err());
+    let next = listening.start_another();
+    while connect().await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    listening.child = next;
+    listening.listens().await;
+    assert_eq!(listening.ask("get-1", level()).await.unwrap().value, Some(json!("7")));
+}
+
+#[tokio::test]
+async fn a_second_listener_leaves_the_socket_to_the_first() {
+    let listening = Listening::begin("true").await;
+    let mut second = listening.start_another();
+    // Were it to take the socket, it would never end.
+    for _ in 0..500 {
+        if second.try_wait().unwrap().is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let _ = second.kill();
+    assert_eq!(second.wait().unwrap().code(), Some(1));
+    assert_eq!(listening.ask("get-1", level()).await.unwrap().value, Some(json!("7")));
 }

@@ -40,6 +40,7 @@ mod full_disk;
 mod fumo;
 mod hanging;
 mod helper_listen;
+mod helper_programs;
 mod http;
 mod intent_kill;
 mod just_in_time;

@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -48,10 +49,7 @@ pub(super) fn listen(socket: &Path) -> io::Result<()> {
     let program = fs::read_link("/proc/self/exe")?;
     check_program(&program.to_string_lossy(), &rules).map_err(|failure| io::Error::other(failure.why))?;
     results::folder(&rules)?;
-    match fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_stale(socket)?;
     // What a request starts inherits them.
     let memory = memory();
     setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
@@ -72,6 +70,20 @@ pub(super) fn listen(socket: &Path) -> io::Result<()> {
         log::info!("listening on {}", socket.display());
         take(&listener, &Serving { program, rules, memory }).await
     })
+}
+
+/// Removes the socket that an earlier listener has left. One that somebody listens at stays theirs.
+fn remove_stale(socket: &Path) -> io::Result<()> {
+    // Of another type, so that whoever listens gets no connection by it.
+    let asked = UnixDatagram::unbound()?.connect(socket);
+    if asked.is_err_and(|error| error.raw_os_error() == Some(nix::Error::EPROTOTYPE as i32)) {
+        let why = format!("somebody listens at {} already: end that first", socket.display());
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+    }
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What serves requests.

@@ -68,6 +68,10 @@ list = { run = ["ROOT/bin/names"], lines = true, privileged = true }
 format = "int"
 set = { file = "/sys/net/{if}/mtu", privileged = true }
 
+[node.Deep]
+set = { file = "/data/deep/est/file", privileged = true }
+get = [{ file = "/data/deep/est/file", privileged = true }]
+
 [node.Serial]
 get = [{ file = "/sys/class/dmi/id/product_serial", privileged = true }]
 [node.Missing]
@@ -78,7 +82,7 @@ format = "int"
 set = { file = "/data/level", privileged = true }
 max = { file = "/data/most" }
 [node."Leases/<lease>"]
-list = { file = "/data/leases", lines = true }
+list = { file = "/data/leases", lines = true, privileged = true }
 [node."Leases/<lease>/Mtu"]
 format = "int"
 set = { file = "/sys/net/{lease}/mtu", privileged = true }
@@ -116,6 +120,7 @@ get = [{ file = "/data/host.conf", key = "port", syntax = "shell", privileged = 
 [node."Files/<f>"]
 list = { glob = "/data/files/*" }
 add = { file = "/data/files/{f}", privileged = true }
+delete = { file = "/data/files/{f}", privileged = true }
 [node."Files/<f>/Text"]
 set = { file = "/data/files/{f}", privileged = true }
 
@@ -136,12 +141,13 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        assert!(geteuid().is_root(), "this test takes root: it gives files away");
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_path_buf();
         let bench = Self {
             rules: Rules {
                 root: root.clone(),
-                owner: geteuid().as_raw(),
+                owner: 0,
                 objects: vec![root.join("usr/mo"), root.join("etc/mo.d")],
                 vetoes: root.join("etc/veto.d"),
                 results: root.join("run/results"),
@@ -162,6 +168,7 @@ impl Bench {
             "run",
             "var",
             "data/files",
+            "data/deep/est",
         ] {
             fs::create_dir_all(root.join(name)).unwrap();
         }
@@ -258,10 +265,6 @@ async fn next(stream: &mut UnixStream) -> Option<HelperReply> {
 
 fn set(node: &str, value: Json) -> Json {
     json!({ "op": "set", "node": node, "value": value })
-}
-
-fn is_root() -> bool {
-    geteuid().is_root()
 }
 
 mod agent;

@@ -7,6 +7,7 @@ pub(crate) mod checked;
 pub(crate) mod ddf;
 pub(crate) mod figure;
 pub(crate) mod fuse;
+pub(crate) mod helper;
 pub(crate) mod links;
 pub(crate) mod local;
 pub(crate) mod much;

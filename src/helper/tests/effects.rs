@@ -287,3 +287,49 @@ async fn what_is_kept_is_bounded_in_bytes() {
     bench.write("var/kept/1-16", &" ".repeat(1 << 20));
     bench.refused(level("b-2"), 500, "no room for more").await;
 }
+
+#[tokio::test]
+async fn a_file_is_deleted_where_the_list_has_it_and_comes_back_as_it_was() {
+    let bench = Bench::new();
+    bench.write("data/files/mine", "precious\n");
+    fs::set_permissions(bench.path("data/files/mine"), Permissions::from_mode(0o640)).unwrap();
+    chown(bench.path("data/files/mine"), Some(1234), Some(1235)).unwrap();
+    let delete = |name: &str, undo: &str| json!({ "op": "delete", "node": "Files/<f>", "vars": { "f": name }, "undo": undo });
+    for odd in ["other", "..", "../level", "mine/", "*"] {
+        bench.refused(delete(odd, &format!("d-{}", unique())), 404, "the node's list has no").await;
+    }
+    assert_eq!(bench.one(delete("mine", "d-mine")).await.0, 200);
+    assert!(!bench.path("data/files/mine").exists());
+    bench.refused(delete("mine", "d-again"), 404, "the node's list has no").await;
+    assert_eq!(bench.one(undo("d-mine")).await, (200, json!("restored")));
+    assert_eq!(bench.text("data/files/mine"), "precious\n");
+    let found = fs::metadata(bench.path("data/files/mine")).unwrap();
+    assert_eq!((found.mode() & 0o777, found.uid(), found.gid()), (0o640, 1234, 1235));
+    // What was made there since is somebody else's.
+    assert_eq!(bench.one(delete("mine", "d-more")).await.0, 200);
+    bench.write("data/files/mine", "theirs\n");
+    assert_eq!(bench.one(undo("d-more")).await, (200, json!("foreign")));
+    assert_eq!(bench.text("data/files/mine"), "theirs\n");
+    let mut valued = delete("mine", "d-valued");
+    valued["value"] = json!("x");
+    bench.refused(valued, 400, "only `set` has a value").await;
+}
+
+#[tokio::test]
+async fn what_takes_root_to_list_is_listed_and_no_more_of_it_is_told() {
+    let bench = Bench::new();
+    bench.script("bin/names", "echo eth0; echo eth1; echo secret >&2");
+    let list = |node: &str| json!({ "op": "list", "node": node });
+    assert_eq!(bench.one(list("Slow/<if>")).await, (200, json!([["eth0"], ["eth1"]])));
+    bench.write("data/leases", "a\nb\n");
+    fs::set_permissions(bench.path("data/leases"), Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(bench.one(list("Leases/<lease>")).await, (200, json!([["a"], ["b"]])));
+    fs::remove_file(bench.path("data/leases")).unwrap();
+    assert_eq!(bench.one(list("Leases/<lease>")).await.0, 204, "there is none");
+    symlink("level", bench.path("data/leases")).unwrap();
+    assert_eq!(bench.one(list("Leases/<lease>")).await.0, 403);
+    fs::set_permissions(bench.path("bin/names"), Permissions::from_mode(0o775)).unwrap();
+    bench.refused(list("Slow/<if>"), 403, "may be written by others").await;
+    bench.script("bin/names", "exit 1");
+    assert_ne!(bench.one(list("Slow/<if>")).await.0, 200);
+}
