@@ -14,13 +14,14 @@ use crate::support::local::Agent;
 use crate::support::{Bench, DEVINFO, SERVER_ID};
 
 /// What is said by a command that went its way, and how it ended.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-async fn ctl(bus: &str, arguments: &[impl AsRef<OsStr>]) -> Said {
+/// Runs `omadmctl` on this bus.
+pub(crate) async fn ctl(bus: &str, arguments: &[impl AsRef<OsStr>]) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_omadmctl"));
     command.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", bus).env_remove("COLUMNS").stdin(Stdio::null());
     let Output { status, stdout, stderr } = command.kill_on_drop(true).output().await.unwrap();
@@ -62,6 +63,7 @@ fn failing() -> Vec<&'static str> {
         "report /gone",
         "ddf show /gone/a.ddf.xml",
         "ddf check /gone/a.ddf.xml",
+        "mo list /gone/omadmd.toml",
         "mo check /gone",
         "mo ddf /gone",
         "mo new /gone/a.ddf.xml",
@@ -72,7 +74,7 @@ fn failing() -> Vec<&'static str> {
 }
 
 /// Arguments that are wrong whatever the machine is like.
-const WRONG: [&str; 30] = [
+const WRONG: [&str; 31] = [
     "status one two",
     "status --wait",
     "session start",
@@ -100,6 +102,7 @@ const WRONG: [&str; 30] = [
     "notify --server-id a --secret-file b --prefer pigeon host",
     "report one two",
     "ddf show",
+    "mo list one two",
     "mo check",
     "explain",
     "frobnicate",
@@ -152,7 +155,7 @@ async fn each_command_that_succeeds_answers_programs_with_one_object() {
     let (ddf, page, mo) =
         (path("mo/dmacc/dmacc.ddf.xml"), path("docs/mapping.md"), path("examples/gateway/mo/gateway"));
     let sysroot = path("examples/gateway/sysroot");
-    let all: [&[&str]; 17] = [
+    let all: [&[&str]; 18] = [
         &["status"],
         &["session", "list"],
         &["get", &uri],
@@ -166,6 +169,7 @@ async fn each_command_that_succeeds_answers_programs_with_one_object() {
         &["reload"],
         &["ddf", "show", &ddf],
         &["ddf", "check", &ddf],
+        &["mo", "list"],
         &["mo", "check", &mo],
         &["mo", "new", &ddf],
         &["mo", "read", "--sysroot", &sysroot, &mo],

@@ -49,6 +49,7 @@ mod library;
 mod lifecycle;
 mod links;
 mod memory;
+mod mo_list;
 mod mo_tools;
 mod notification;
 mod omadmctl;

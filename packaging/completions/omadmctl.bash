@@ -23,6 +23,7 @@ notify|--server-id= --secret-file= --request-mos --prefer= --id=|
 report||dir
 ddf show||file*
 ddf check||file*
+mo list||file
 mo check|--read --sysroot=|dir*
 mo ddf||dir
 mo new||file

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::base::AtomicU64;
 use crate::base::crash_guard::CrashGuard;
 use crate::config::{Account, Settings};
+use crate::spanned::Problems;
 use crate::store::Store;
 use crate::transport::Auth;
 use crate::transport::{Client, ClientSettings, Proxies, TlsSettingsError, Usage};
@@ -39,6 +40,8 @@ pub struct AgentState {
     pub is_owned: bool,
     /// The folders of accounts and management objects, as they were found.
     pub folders: Vec<Folder>,
+    /// What is wrong with the files, as they were read last: what they brought before is used instead, or nothing.
+    pub problems: Problems,
 }
 
 /// A folder of the configuration, as it was when it was read; one that did not answer holds nothing, and is unknown.

@@ -34,6 +34,8 @@ pub(super) enum Command {
     DdfCheck { files: Vec<PathBuf> },
     /// Say all that is wrong with mappings, and what is hardly meant; with a sysroot, what they say there too.
     MoCheck { sysroot: Option<PathBuf>, folders: Vec<PathBuf> },
+    /// Say which objects are served, and why the others are not: the running agent's, or those of one file's folders.
+    MoList { file: Option<PathBuf> },
     /// Write the DDF that servers fetch.
     MoDdf { folder: PathBuf },
     /// Write a mapping to begin with, for a DDF.
@@ -225,6 +227,7 @@ impl Omadmctl {
             "ddf show" => Command::DdfShow { files: rest },
             "ddf check" => Command::DdfCheck { files: rest },
             "mo check" => Command::MoCheck { sysroot: read.has_flag("read").then(root), folders: rest },
+            "mo list" => Command::MoList { file: rest.pop() },
             "mo ddf" => Command::MoDdf { folder: one() },
             "mo new" => Command::MoNew { file: one() },
             "mo read" => Command::MoRead { sysroot: root(), folders: rest },

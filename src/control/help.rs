@@ -13,7 +13,7 @@ pub(super) struct About {
 }
 
 /// All commands: those that ask the agent first.
-pub(super) const COMMANDS: [About; 24] = [
+pub(super) const COMMANDS: [About; 25] = [
     About {
         words: "status",
         arguments: "[SERVER]",
@@ -122,6 +122,12 @@ pub(super) const COMMANDS: [About; 24] = [
         arguments: "FILE…",
         does: "Say what is wrong with a device description, also what readers overlook",
         more: STRICT,
+    },
+    About {
+        words: "mo list",
+        arguments: "[FILE]",
+        does: "Say which management objects are served, and why the others are not",
+        more: LISTING,
     },
     About {
         words: "mo check",
@@ -324,6 +330,21 @@ those of `config check`.
 
 Example:
   omadmctl ddf check board.ddf.xml";
+
+const LISTING: &str = "\
+Each object with the ClientURI of its root, `*` for several instances, and how many there are; then those that are not
+served, each with the reason: switched off, broken (FILE:LINE: KEY: what is wrong), replaced by a folder of the same
+name in /etc, or nothing of what it needs is on this machine. One whose files are broken now is served as it was, and
+noted so. Asks the running agent, by D-Bus: for root and members of the group omadm-admin. Where none answers, what the
+folders hold is listed, and that is told; with FILE, what those hold that this one file of settings names, and nobody is
+asked. Exits with 1 where an object is broken.
+
+`--json`: `agent`, whether it has answered; `objects`, each with `name`, `moid`, `folder`, `served`, `instances` (the
+ClientURIs of their roots) and `why`, null where there is nothing to say or it is not known; `problems` of no object.
+
+Examples:
+  omadmctl mo list
+  omadmctl mo list --json";
 
 const CHECKING: &str = "\
 DIR is a folder with a mapping, or a folder of such folders.

@@ -21,6 +21,7 @@ mod help;
 mod hint;
 mod marks;
 mod mo;
+mod mo_list;
 mod notify;
 mod reading;
 mod report;
@@ -63,6 +64,7 @@ pub fn omadmctl() -> ExitCode {
         Command::MoCheck { sysroot, folders } => {
             mo::check(folders, sysroot.as_deref(), as_json, &mut terminal)
         }
+        Command::MoList { file } => mo_list::show(file.as_deref(), as_json, &mut terminal),
         Command::MoDdf { folder } => mo::ddf(folder, as_json, &mut terminal),
         Command::MoNew { file } => mo::new(file, as_json, &mut terminal),
         Command::MoRead { sysroot, folders } => reading::show(folders, sysroot, as_json, &mut terminal),

@@ -77,6 +77,63 @@ impl Paper {
         Ok(())
     }
 
+    /// A table: a line of headers, and rows below them, in columns as wide as what is in them where there is room. Columns
+    /// without anything in them are left out. Where there are too many for the width, each row is lines of its own, as
+    /// [`Paper::line`] has them.
+    pub(super) fn table(
+        self,
+        out: &mut impl Write,
+        headers: &[&str],
+        rows: &[Vec<String>],
+    ) -> io::Result<()> {
+        const GAP: usize = 2;
+        /// A column that is to be narrower than that is hard to read.
+        const NARROW: usize = 10;
+        let cell = |row: &[String], column: usize| printable(row.get(column).map_or("", String::as_str));
+        let natural = |column: usize| rows.iter().map(|row| cell(row, column).chars().count()).max();
+        let mut columns: Vec<(usize, usize)> =
+            (0..headers.len()).map(|column| (column, natural(column).unwrap_or_default())).collect();
+        columns.retain(|(_, width)| *width > 0);
+        for (column, width) in &mut columns {
+            *width = headers.get(*column).map_or(0, |header| header.len()).max(*width);
+        }
+        let room = (self.width + GAP).saturating_sub(GAP * columns.len());
+        while columns.iter().map(|(_, width)| width).sum::<usize>() > room {
+            match columns.iter_mut().map(|(_, width)| width).max().filter(|width| **width > NARROW) {
+                Some(widest) => *widest -= 1,
+                None => return self.records(out, headers, rows),
+            }
+        }
+        let line = |out: &mut dyn Write, cells: &[String]| -> io::Result<()> {
+            let cells: Vec<Vec<String>> =
+                columns.iter().map(|(column, width)| wrapped(&cell(cells, *column), *width)).collect();
+            for number in 0..cells.iter().map(Vec::len).max().unwrap_or_default() {
+                let mut line = String::new();
+                for (parts, (_, width)) in cells.iter().zip(&columns) {
+                    let part = parts.get(number).map_or("", String::as_str);
+                    line.push_str(&format!("{part:width$}{:GAP$}", ""));
+                }
+                writeln!(out, "{}", line.trim_end())?;
+            }
+            Ok(())
+        };
+        let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
+        line(out, &headers)?;
+        rows.iter().try_for_each(|row| line(out, row))
+    }
+
+    fn records(self, out: &mut impl Write, headers: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+        for (number, row) in rows.iter().enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            for (header, said) in headers.iter().zip(row).filter(|(_, said)| !said.is_empty()) {
+                self.line(out, &header.to_lowercase(), said, Tone::Plain)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Text in the colour of its tone.
     pub(super) fn toned(self, text: &str, tone: Tone) -> String {
         match tone {
@@ -192,6 +249,34 @@ mod tests {
             let shown = String::from_utf8(out).unwrap();
             assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
         }
+    }
+
+    #[test]
+    fn a_table_fits_what_it_is_shown_on_and_has_no_empty_columns() {
+        let rows = [
+            ["acme", "", "urn:oma:mo:oma-dm-devinfo:1.2/1/DevID", "one two three four five six seven"],
+            ["other", "", "a", "b\u{1b}"],
+        ];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        let shown = |width: usize| {
+            let mut out = Vec::new();
+            Paper::plain(width).table(&mut out, &["SERVER", "MARK", "SOURCE", "DATA"], &rows).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let wide = shown(200);
+        assert!(wide.starts_with("SERVER  SOURCE  "), "{wide}");
+        assert!(wide.ends_with("\nother   a                                      b?\n"), "{wide}");
+        assert_eq!(wide.lines().count(), 3, "{wide}");
+        for width in [40, 60, 80] {
+            let shown = shown(width);
+            assert!(shown.starts_with("SERVER  SOURCE  "), "{shown}");
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
+        }
+        let mut out = Vec::new();
+        let many = [vec!["0123456789ab".to_owned(); 6]];
+        Paper::plain(60).table(&mut out, &["A", "B", "C", "D", "E", "F"], &many).unwrap();
+        let records = String::from_utf8(out).unwrap();
+        assert!(records.starts_with("  a              0123456789ab\n  b  "), "{records}");
     }
 
     #[test]

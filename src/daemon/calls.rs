@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::Daemon;
 use super::config_files::Reread;
 use super::loader::Scope;
-use super::status::{dev_id, disk, helper, link, with_kept};
+use super::status::{dev_id, disk, helper, link, objects_json, with_kept};
 use crate::agent_state::AgentState;
 use crate::alert::{self, RaiseError};
 use crate::base;
@@ -62,6 +62,17 @@ impl Daemon {
                 let listed = async move {
                     let text = move || Ok(alert::waiting(&store, MOST_LISTED)?.to_string());
                     in_store(text).await.map(|text| Values::Of("s", Json::from(vec![text])))
+                };
+                self.service.answer_by(listed, caller, &[]);
+            }
+            Request::ListObjects => {
+                let agent_state = Arc::clone(&self.agent_state);
+                let listed = async move {
+                    let listed = DOCUMENTS.run(move || objects_json(&agent_state)).await;
+                    let failed = |why: String| Refusal::own("StoreFailed", why);
+                    let listed = listed.map_err(|stuck| failed(stuck.to_string()))?;
+                    let listed = listed.map_err(|error| failed(error.to_string()))?;
+                    Ok(Values::Of("s", Json::from(vec![listed.to_string()])))
                 };
                 self.service.answer_by(listed, caller, &[]);
             }

@@ -167,6 +167,8 @@ impl Loader {
             watcher.look_again(waking::now());
         }
         let has_objects = read.has_objects();
+        let mut wrong = problems.clone();
+        wrong.append(read.problems());
         let files = match read.accounts {
             Ok(found) => {
                 say(&found.problems);
@@ -177,15 +179,16 @@ impl Loader {
                 {
                     log::error!("{}: the account is not used", file.display());
                 }
-                let Files { accounts, any, sound } = Files::new(found);
+                let Files { accounts, any, sound, .. } = Files::new(found);
                 Files {
                     accounts,
                     any: any || !problems.is_empty(),
                     sound: sound && problems.is_empty() && has_objects,
+                    problems: wrong,
                 }
             }
             // There may be some.
-            Err(_) => Files { accounts: Vec::new(), any: true, sound: false },
+            Err(_) => Files { accounts: Vec::new(), any: true, sound: false, problems: wrong },
         };
         let objects = read.objects.map_or_else(
             |_| (Vec::new(), false),
@@ -249,15 +252,19 @@ impl Loader {
         self.note_silent(&read, Some(before));
         let folders = read.known(&before.folders);
         let has_objects = read.has_objects();
+        let wrong = read.problems();
         let files = match read.accounts {
             Ok(found) => {
                 say(&found.problems);
                 let problems = found.all_problems();
                 let files = Files::new(found);
                 let accounts = config::accounts::keep_broken(files.accounts, &problems, &files_of(before));
-                Files { accounts, sound: files.sound && has_objects, ..files }
+                Files { accounts, sound: files.sound && has_objects, problems: wrong, ..files }
             }
-            Err(_) => Files { accounts: files_of(before), any: before.is_owned, sound: false },
+            Err(_) => {
+                let accounts = files_of(before);
+                Files { accounts, any: before.is_owned, sound: false, problems: wrong }
+            }
         };
         let objects = match read.objects {
             Ok(mut found) => {
@@ -317,7 +324,12 @@ impl Loader {
     pub(super) async fn accounts_changed(&self, before: &AgentState) -> AgentState {
         let settings = (*before.settings).clone();
         let objects = (before.tree.objects().to_vec(), before.has_all_objects);
-        let files = Files { accounts: files_of(before), any: before.is_owned, sound: before.is_sound };
+        let files = Files {
+            accounts: files_of(before),
+            any: before.is_owned,
+            sound: before.is_sound,
+            problems: before.problems.clone(),
+        };
         let files = (files, before.folders.clone());
         self.agent_state(settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
@@ -398,6 +410,7 @@ impl Loader {
             is_sound: files.sound,
             has_all_objects,
             is_owned: files.any,
+            problems: files.problems,
             folders,
         }
     }
@@ -479,13 +492,20 @@ struct Files {
     any: bool,
     /// Whether none is broken.
     sound: bool,
+    /// What is wrong with the files of accounts, of management objects, and of the settings where these were read.
+    problems: Problems,
 }
 
 impl Files {
     /// Takes the accounts of the files that were found.
     fn new(found: FolderContent<Account>) -> Self {
         let sound = found.problems.is_empty() && found.silent.is_empty();
-        Self { any: !found.all.is_empty() || !sound, accounts: found.all, sound }
+        Self {
+            any: !found.all.is_empty() || !sound,
+            accounts: found.all,
+            sound,
+            problems: Problems::default(),
+        }
     }
 }
 

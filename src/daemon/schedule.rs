@@ -184,6 +184,7 @@ pub(super) mod tests {
             has_all_objects: true,
             is_owned: true,
             folders: Vec::new(),
+            problems: crate::spanned::Problems::default(),
         }
     }
 

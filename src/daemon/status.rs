@@ -15,11 +15,13 @@ use crate::base::lane::{DOCUMENTS, FILES};
 use crate::base::waking;
 use crate::bearer::{self, ConnectionType};
 use crate::connectivity;
+use crate::mo::ManagementObject;
 use crate::service::{Answer, Refusal, Values, properties, property};
 use crate::session::Outlook;
+use crate::spanned::Problem;
 use crate::store::{Store, StoreError};
 use crate::transport::{Auth, Usage, pem_valid_until};
-use crate::tree::Operator;
+use crate::tree::{Operator, TreeError};
 use crate::uri::{Moid, ServerId};
 
 /// The version of the shape: it grows where a name goes, or means something else. New names may come without.
@@ -200,6 +202,25 @@ pub(super) async fn helper(agent_state: &AgentState) -> Json {
     let why = FILES.reading(socket.clone(), move || helper_socket::unreachable(&asked)).await;
     let why = why.unwrap_or_else(|stuck| Some(format!("{}: {stuck}", socket.display())));
     json!({ "path": socket.display().to_string(), "why": why })
+}
+
+/// The management objects that are served, where they are looked for, and what is wrong with the files.
+pub(super) fn objects_json(agent_state: &AgentState) -> Result<Json, TreeError> {
+    let AgentState { settings, tree, problems, .. } = agent_state;
+    let object = |(object, roots): (&ManagementObject, Vec<String>)| {
+        let folder = object.folder.to_string_lossy();
+        json!({ "name": object.name, "moid": object.moid.as_str(), "folder": folder, "instances": roots })
+    };
+    let problem = |Problem { file, line, key, what }: &Problem| json!({ "file": file.to_string_lossy(), "line": line, "key": key, "what": what });
+    let folders = settings.paths.mo.iter().map(|folder| Json::from(folder.to_string_lossy()));
+    Ok(json!({
+        "version": VERSION,
+        "folders": folders.collect::<Json>(),
+        "sysroot": settings.paths.sysroot.to_string_lossy(),
+        "disabled": settings.disabled_objects,
+        "objects": tree.instance_roots()?.into_iter().map(object).collect::<Json>(),
+        "problems": problems.iter().map(problem).collect::<Json>(),
+    }))
 }
 
 /// What carries a session that is bound to no link, as things are now; null where no route leads out, or that can't be

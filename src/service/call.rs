@@ -36,6 +36,8 @@ pub enum Request {
     ListAlerts,
     /// The alerts that wait for this server are to be forgotten.
     DropAlerts(String),
+    /// The management objects that are served are asked for.
+    ListObjects,
     /// The nodes at a ClientURI are to be read, as the local operator.
     Get(String),
     /// The nodes at and below a ClientURI are to be shown to the local operator, each with its value or the reason
@@ -115,12 +117,13 @@ pub(super) const PEER: &str = "org.freedesktop.DBus.Peer";
 pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// All methods. Those of D-Bus itself are at every object.
-pub(super) const METHODS: [Method; 21] = [
+pub(super) const METHODS: [Method; 22] = [
     (AGENT, "StartSession", "s"),
     (AGENT, "RequestConfiguration", "ss"),
     (AGENT, "RaiseAlert", "ssssss"),
     (AGENT, "ListAlerts", ""),
     (AGENT, "DropAlerts", "s"),
+    (AGENT, "ListObjects", ""),
     (AGENT, "Get", "s"),
     (AGENT, "Tree", "s"),
     (AGENT, "Set", "ssb"),
@@ -213,6 +216,7 @@ impl Called<'_> {
             },
             (AGENT, "ListAlerts") => Request::ListAlerts,
             (AGENT, "DropAlerts") => Request::DropAlerts(next()),
+            (AGENT, "ListObjects") => Request::ListObjects,
             (AGENT, "Get") => Request::Get(next()),
             (AGENT, "Tree") => Request::Tree(next()),
             (AGENT, "Set") => Request::Set { client_uri: next(), value: next(), is_dry },

@@ -19,6 +19,7 @@ use super::node::NodeRef;
 use super::principal::Principal;
 use super::state::TreeState;
 use crate::uri::Moid;
+use crate::uri::client::ClientUri;
 
 /// The most nodes that fail of which the journal has a line each.
 const MOST_FAILING: usize = 256;
@@ -133,6 +134,20 @@ impl Tree {
     #[must_use]
     pub fn objects(&self) -> &[Arc<ManagementObject>] {
         &self.objects
+    }
+
+    /// Each management object with the ClientURIs of the roots of its instances.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn instance_roots(&self) -> Result<Vec<(&ManagementObject, Vec<String>)>, TreeError> {
+        let state = TreeState::of(self.store.snapshot()?);
+        let of = |object| {
+            let instances = self.instances(object, &state)?.into_iter();
+            let root = |instance: Instance| ClientUri::root(&object.moid, &instance.miid).to_string();
+            Ok((object, instances.map(root).collect()))
+        };
+        self.objects.iter().map(|object| of(&**object)).collect()
     }
 
     /// Stores the data that instances are seeded with, where they are not in the store yet. A seed that does not

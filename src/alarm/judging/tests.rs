@@ -59,6 +59,7 @@ impl Rig {
             has_all_objects: true,
             is_owned: true,
             folders: Vec::new(),
+            problems: Problems::default(),
         };
         let alarms = Alarms::new(&agent_state);
         let mut rig = Self { _folder: folder, agent_state, alarms, start };
