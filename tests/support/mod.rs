@@ -524,7 +524,7 @@ impl Agent {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let _ = timeout(Duration::from_secs(5), heard).await;
+        let _ = timeout(Duration::from_secs(2), heard).await;
     }
 
     /// What it has written so far.
