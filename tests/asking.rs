@@ -33,11 +33,14 @@ async fn a_session_is_followed_stage_by_stage() {
     assert!(out.starts_with("  session ") && places[1..].iter().all(Option::is_some), "{out}");
     assert!(places[1..].is_sorted(), "{out}");
     assert!(out.contains("//DevID: 200") && out.contains("Nothing: 404"), "{out}");
-    assert!(out.ends_with("completed\n"), "{out}");
+    assert!(out.ends_with("completed; 1 of 2 commands failed\n"), "{out}");
+    let (_, status, _) = ctl(&agent, &["status"]).await;
+    assert!(status.contains(" ago; 1 of 2 commands failed\n"), "{status}");
     let (code, out, _) = ctl(&agent, &["session", "start", SERVER_ID, "--json"]).await;
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = lines.last().unwrap();
     assert_eq!((code, &last["stage"], &last["what"]), (Some(0), &json!("end"), &json!("completed")), "{out}");
+    assert_eq!((&last["commands"], &last["commandsFailed"]), (&json!(0), &json!(0)), "{out}");
     assert!(last["ok"] == true && lines.iter().filter(|line| line["ok"].is_boolean()).count() == 1, "{out}");
     let (code, _, err) = ctl(&agent, &["session", "start", "nobody"]).await;
     assert!(code == Some(1) && err.contains("no account has the server id \"nobody\""), "{err}");
@@ -199,9 +202,15 @@ async fn what_is_in_the_tree_is_printed_and_alerts_are_raised() {
     let (code, out, _) = ctl(&agent, &["get", "--json", &format!("{DEVINFO}//")]).await;
     let shown: Value = serde_json::from_str(&out).unwrap();
     assert!(code == Some(0) && shown["value"]["MOData"]["DevInfo"]["DevID"] == device, "{out}");
-    // Who names a device does not steer the terminal of who looks at it.
+    // Who names a device does not steer the terminal of who looks at it; programs get what is there.
     let (code, out, err) = ctl(&agent, &["get", "urn:x-test:mo:named:1.0//Name"]).await;
-    assert_eq!((code, out.as_str()), (Some(0), "a?[2Jb\n"), "{err}{}", agent.agent.log());
+    assert_eq!((code, out.as_str()), (Some(0), "a\u{1b}[2Jb\n"), "{err}{}", agent.agent.log());
+    let get = format!("{} get urn:x-test:mo:named:1.0//Name", env!("CARGO_BIN_EXE_omadmctl"));
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &get, "/dev/null"]).stdin(Stdio::null());
+    let shown = terminal.env("DBUS_SYSTEM_BUS_ADDRESS", agent.bus.address()).output().await.unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("a?[2Jb") && !shown.contains('\u{1b}'), "{shown:?}");
     let (code, _, err) = ctl(&agent, &["get", "urn:nothing//A"]).await;
     assert!(code == Some(1) && err.contains("urn:nothing"), "{err}");
     bench.play(json!([]));
@@ -224,9 +233,12 @@ async fn alerts_that_wait_are_listed_and_forgotten() {
     let agent = Agent::start(&bench).await;
     assert_eq!(ctl(&agent, &["alert", "raise", "com.acme.cabinet"]).await.0, Some(0));
     let (code, out, _) = ctl(&agent, &["alert", "list"]).await;
-    assert!(code == Some(0) && out.starts_with(SERVER_ID) && out.contains("com.acme.cabinet"), "{out}");
+    assert!(
+        code == Some(0) && out.contains(&format!("  {SERVER_ID}")) && out.contains("com.acme.cabinet"),
+        "{out}"
+    );
     let (_, out, _) = ctl(&agent, &["status"]).await;
-    assert!(out.contains("1 wait for the server"), "{out}");
+    assert!(out.contains("1 waits for the server"), "{out}");
     assert_eq!(ctl(&agent, &["alert", "drop", "nobody"]).await.0, Some(1));
     assert_eq!(ctl(&agent, &["alert", "drop", SERVER_ID]).await.0, Some(0));
     let (_, out, _) = ctl(&agent, &["alert", "list", "--json"]).await;
@@ -235,7 +247,8 @@ async fn alerts_that_wait_are_listed_and_forgotten() {
         json!({ "version": 1, "ok": true, "alerts": [] })
     );
     let (_, out, _) = ctl(&agent, &["account", "list"]).await;
-    assert_eq!(out, format!("{SERVER_ID}  https://127.0.0.1:1/dm\n"));
+    let row: Vec<&str> = out.lines().nth(1).unwrap().split_whitespace().collect();
+    assert!(out.starts_with("SERVER ") && row == [SERVER_ID, SERVER_ID, "https://127.0.0.1:1/dm"], "{out}");
     let (code, _, err) = ctl(&agent, &["config-request", "urn:nothing"]).await;
     assert!(code == Some(1) && err.contains("urn:nothing"), "{err}");
     agent.stop().await;

@@ -277,7 +277,7 @@ async fn a_node_is_executed_and_waited_for_and_no_server_is_told() {
     assert_eq!((code, out.as_str()), (Some(0), format!("{uri}: 200\n").as_str()), "{err}");
     // Nobody hears of it, nor is anything kept of it.
     let (_, out, _) = ctl(&agent, &["alert", "list"]).await;
-    assert_eq!((out.as_str(), bench.packages().len()), ("", 0));
+    assert_eq!((out.as_str(), bench.packages().len()), ("no alert waits\n", 0));
     agent.stop().await;
     let agent = bench.start().await;
     let log = agent.stop().await;

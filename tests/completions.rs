@@ -27,6 +27,8 @@ fn line(command: &str) -> String {
         ("SERVER", _) => "server",
         ("DIR", false) => "dir",
         ("DIR", true) => "dir*",
+        ("URI", _) => "uri",
+        ("KEY", _) => "key",
         ("FILE", false) => "file",
         ("FILE", true) => "file*",
         _ => "",
@@ -67,9 +69,11 @@ fn what_shells_complete_is_what_the_help_says() {
 /// What bash offers at the end of a line.
 fn bash(line: &str, path: &std::path::Path) -> Vec<String> {
     let script = format!(
-        "source {FOLDER}/omadmctl.bash; read -ra COMP_WORDS <<<'{line}'; \
+        "source {FOLDER}/omadmctl.bash; read -ra COMP_WORDS <<<'{}'; \
          [[ '{line}' == *' ' ]] && COMP_WORDS+=(''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _omadmctl; \
-         printf '%s\\n' \"${{COMPREPLY[@]}}\""
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        // As readline has it: a colon is a word of its own.
+        line.replace(':', " : ")
     );
     let paths = format!("{}:{}", path.display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash").args(["-c", &script]).env("PATH", paths).output().unwrap();
@@ -102,6 +106,28 @@ fn a_real_bash_completes_commands_options_and_servers() {
     assert_eq!(bash(&format!("omadmctl mo check {board} {begun}")), [board.as_str()]);
     assert_eq!(bash(&format!("omadmctl mo ddf {board} {begun}")), [""; 0]);
     assert_eq!(bash(&format!("omadmctl mo read --sysroot {board} {begun}")), [board.as_str()]);
+}
+
+#[test]
+fn client_uris_and_keys_are_those_that_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = r#"#!/bin/sh
+case "$*" in
+"mo list --json") echo '{"objects":[{"instances":["urn:m:a/1/","urn:m:a/2/"],"why":null},{"instances":null},{"instances":["urn:x/1/"]}]}' ;;
+"tree urn:m:a/1/?lv=1 --json") echo '{"nodes":[{"uri":"urn:m:a/1//","node":true},{"node":true,"uri":"urn:m:a/1/Fan"},{"uri":"urn:m:a/1/Name","value":1}]}' ;;
+explain) printf '%s\n' get list ;;
+esac
+"#;
+    files::put(&folder.path().join("omadmctl"), fake, files::PROGRAM).unwrap();
+    let bash = |line: &str| bash(line, folder.path());
+    assert_eq!(bash("omadmctl get "), ["urn:m:a/1/", "urn:m:a/2/", "urn:x/1/"]);
+    // What stands before the last colon is on the line already.
+    assert_eq!(bash("omadmctl tree urn:m"), ["m:a/1/", "m:a/2/"]);
+    assert_eq!(bash("omadmctl --json get urn:m:a/1/F"), ["a/1/Fan"]);
+    assert_eq!(bash("omadmctl exec --wait urn:m:a/1/"), ["a/1/Fan", "a/1/Name"]);
+    assert_eq!(bash("omadmctl get urn:x/1/ "), [""; 0]);
+    assert_eq!(bash("omadmctl explain l"), ["list"]);
+    assert_eq!(bash("omadmctl notify --server-id a h:1"), [""; 0]);
 }
 
 #[test]

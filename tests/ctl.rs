@@ -22,8 +22,16 @@ pub(crate) struct Said {
 
 /// Runs `omadmctl` on this bus.
 pub(crate) async fn ctl(bus: &str, arguments: &[impl AsRef<OsStr>]) -> Said {
+    ctl_as_wide(bus, arguments, None).await
+}
+
+/// Runs `omadmctl` on this bus, for so many columns.
+pub(crate) async fn ctl_as_wide(bus: &str, arguments: &[impl AsRef<OsStr>], columns: Option<usize>) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_omadmctl"));
     command.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", bus).env_remove("COLUMNS").stdin(Stdio::null());
+    if let Some(columns) = columns {
+        command.env("COLUMNS", columns.to_string());
+    }
     let Output { status, stdout, stderr } = command.kill_on_drop(true).output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Said { code: status.code(), out: text(stdout), err: text(stderr) }
@@ -104,7 +112,7 @@ const WRONG: [&str; 31] = [
     "ddf show",
     "mo list one two",
     "mo check",
-    "explain",
+    "explain one two",
     "frobnicate",
 ];
 
@@ -215,6 +223,12 @@ async fn each_command_ends_where_the_agent_hangs() {
     let agent = Agent::start(&bench).await;
     agent.agent.signal(Signal::SIGSTOP);
     all_end(&agent.bus.address()).await;
+    let said = ctl(&agent.bus.address(), &["mo", "list"]).await;
+    assert!(
+        said.err.contains("does not answer") && said.err.contains("what the folders hold"),
+        "{}",
+        said.err
+    );
     agent.agent.signal(Signal::SIGCONT);
     agent.stop().await;
 }

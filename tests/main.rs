@@ -25,6 +25,7 @@ mod commands;
 mod completions;
 mod conformance;
 mod ctl;
+mod ctl_sessions;
 mod damage;
 mod demo;
 mod described;

@@ -398,3 +398,28 @@ fn what_is_hardly_meant_shows_in_what_is_read() {
     assert_eq!(answer.status.code(), Some(1), "a limit is no number");
     assert!(shown.contains("`get` calls bus Reboot()"), "{shown}");
 }
+
+#[test]
+fn a_file_instead_of_a_folder_is_told_with_the_folder_that_is_meant() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mo/devinfo");
+    let file = folder.join("devinfo.toml").display().to_string();
+    for words in [["mo", "check"], ["mo", "ddf"], ["mo", "read"]] {
+        let output = ctl(&[&words[..], &[&file]].concat());
+        let said = text(&[output.stdout, output.stderr].concat());
+        let told = format!(
+            "{file}: is a file: name the folder of the object instead, which it is in: {}",
+            folder.display()
+        );
+        assert!(output.status.code() == Some(1) && said.contains(&told), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn the_keys_that_can_be_explained_are_listed() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mapping.md");
+    let output = ctl(&["explain", "--page", page]);
+    let said = text(&output.stdout);
+    let keys: Vec<&str> = said.lines().collect();
+    assert!(output.status.success() && keys.contains(&"otherwise") && keys.is_sorted(), "{said}");
+    assert!(keys.iter().all(|key| !key.is_empty() && !key.contains(' ')), "{said}");
+}

@@ -7,10 +7,10 @@ _omadmctl_table() {
 status||server
 session start||server
 session list||
-get||
-tree||
+get||uri
+tree||uri
 set|--dry-run|
-exec|--dry-run --wait|
+exec|--dry-run --wait|uri
 alert raise|--source= --target= --mark= --mime= --data=|
 alert list||
 alert drop||server
@@ -28,7 +28,7 @@ mo check|--read --sysroot=|dir*
 mo ddf||dir
 mo new||file
 mo read|--sysroot=|dir*
-explain|--page=|
+explain|--page=|key
 TABLE
 }
 
@@ -42,8 +42,36 @@ _omadmctl_servers() {
     omadmctl account list --json 2>/dev/null | grep -o '"server":"[^"]*"' | cut -d '"' -f 4
 }
 
+_omadmctl_keys() {
+    omadmctl explain 2>/dev/null
+}
+
+# The ClientURIs that may be meant: roots of instances, or what is right below what was typed. The agent may take two
+# seconds to say. What a shell could take for something else is left out.
+_omadmctl_uris() {
+    case $1 in
+        */*/*)
+            timeout 2 omadmctl tree "${1%/*}/?lv=1" --json 2>/dev/null |
+                grep -o '"uri":"[A-Za-z0-9:/._~%-]*[A-Za-z0-9._~%-]"' | cut -d '"' -f 4 ;;
+        *)
+            timeout 2 omadmctl mo list --json 2>/dev/null |
+                grep -o '"instances":\[[^]]*\]' | grep -o '"[A-Za-z0-9:/._~%-]*/"' | tr -d '"' ;;
+    esac
+}
+
 _omadmctl() {
-    local current=${COMP_WORDS[COMP_CWORD]} words=() word previous='' options kind line found='' room='' nexts=''
+    local all=() words=() word previous='' options kind line found='' room='' nexts=''
+    # readline takes the parts of a ClientURI, between colons, for words.
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        if [[ $word == :* && ${#all[@]} -gt 1 || $previous == *: && -n $word ]]; then
+            all[${#all[@]}-1]+=$word
+        else
+            all+=("$word")
+        fi
+        previous=$word
+    done
+    local COMP_WORDS=("${all[@]}") COMP_CWORD=$((${#all[@]} - 1)) current=${all[${#all[@]}-1]}
+    previous=''
     # The table knows which options have a text behind them.
     local texts
     texts=" $(_omadmctl_table | grep -o -e '--[a-z-]*=' | tr -d = | sort -u | tr '\n' ' ')"
@@ -98,6 +126,12 @@ _omadmctl() {
     [[ $kind == *'*' || ${#words[@]} -le $((${#room} + 1)) ]] || return
     case ${kind%'*'} in
         server) mapfile -t COMPREPLY < <(compgen -W "$(_omadmctl_servers)" -- "$current") ;;
+        key) mapfile -t COMPREPLY < <(compgen -W "$(_omadmctl_keys)" -- "$current") ;;
+        uri)
+            compopt -o nospace 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -W "$(_omadmctl_uris "$current")" -- "$current")
+            # What stands before the last colon is on the line already.
+            COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*:}"}"}") ;;
         dir) _omadmctl_paths -d "$current" ;;
         file) _omadmctl_paths -f "$current" ;;
     esac

@@ -7,10 +7,10 @@ function __omadmctl_table
 status||server
 session start||server
 session list||
-get||
-tree||
+get||uri
+tree||uri
 set|--dry-run|
-exec|--dry-run --wait|
+exec|--dry-run --wait|uri
 alert raise|--source= --target= --mark= --mime= --data=|
 alert list||
 alert drop||server
@@ -28,12 +28,25 @@ mo check|--read --sysroot=|dir*
 mo ddf||dir
 mo new||file
 mo read|--sysroot=|dir*
-explain|--page=|
+explain|--page=|key
 TABLE' | string match -v TABLE
 end
 
 function __omadmctl_servers
     omadmctl account list --json 2>/dev/null | string match -ar '"server":"[^"]*"' | string replace -r '.*:"(.*)"' '$1'
+end
+
+# The ClientURIs that may be meant: roots of instances, or what is right below what was typed. The agent may take two
+# seconds to say. What a shell could take for something else is left out.
+function __omadmctl_uris
+    if string match -q -- '*/*/*' $argv[1]
+        set -l above (string replace -r '[^/]*$' '' -- $argv[1])
+        timeout 2 omadmctl tree $above'?lv=1' --json 2>/dev/null |
+            string match -ar '"uri":"[A-Za-z0-9:/._~%-]*[A-Za-z0-9._~%-]"' | string replace -r '.*":"(.*)"' '$1'
+    else
+        timeout 2 omadmctl mo list --json 2>/dev/null |
+            string match -ar '"instances":\[[^]]*\]' | string match -ar '"[A-Za-z0-9:/._~%-]*/"' | string trim -c '"'
+    end
 end
 
 function __omadmctl_complete
@@ -76,6 +89,10 @@ function __omadmctl_complete
                 switch (string replace '*' '' -- $fields[3])
                     case server
                         __omadmctl_servers
+                    case key
+                        omadmctl explain 2>/dev/null
+                    case uri
+                        __omadmctl_uris $current
                     case dir
                         __fish_complete_directories $current
                     case file

@@ -5,7 +5,7 @@ mod parameters;
 
 pub use parameters::{Parameters, imsi, imsi_dependencies, may_have_a_sim};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::AtomicU64;
@@ -62,6 +62,13 @@ impl AgentState {
     #[must_use]
     pub fn peer(&self, server_id: &ServerId) -> Option<&Arc<Peer>> {
         self.peers.iter().find(|peer| peer.account.server_id == *server_id)
+    }
+
+    /// What is wrong with a file now, so that what it brought before is used.
+    #[must_use]
+    pub fn broken(&self, file: &Path) -> Option<String> {
+        let problem = self.problems.iter().find(|problem| problem.file == *file);
+        problem.map(ToString::to_string)
     }
 
     /// The account that an EXEC is executed for: a server's, or the one that stands for the local operator.

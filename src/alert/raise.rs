@@ -110,7 +110,7 @@ fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
     must_be_sound(&alert.alert_type, alert.source_uri.as_deref(), alert.mark.as_deref())?;
     alert.data =
         alert.data.map(|data| if data.is_object() { data } else { serde_json::json!({ "DM1x": data }) });
-    if record::to_json(&alert).len() > MOST_BYTES {
+    if record::to_json(&alert, None).len() > MOST_BYTES {
         return Err(RaiseError::TooLarge);
     }
     Ok(alert)

@@ -1,5 +1,7 @@
 //! Alerts that wait in the store, and how many there may be.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::{Destination, Mark, mark};
 use serde_json::{Value as Json, json};
 
@@ -55,9 +57,10 @@ pub fn waiting(store: &Store, most: usize) -> Result<Json, StoreError> {
     let mut all = Vec::new();
     for destination in destinations_in(&snapshot)? {
         snapshot.alerts(&destination.key(), |_, json| {
-            let alert: Json = serde_json::from_slice(json).unwrap_or_default();
+            let mut alert: Json = serde_json::from_slice(json).unwrap_or_default();
+            let time = alert.as_object_mut().and_then(|members| members.remove(record::AT));
             let server = destination.server_id.as_str();
-            all.push(json!({ "server": server, "reportTo": destination.uri, "alert": alert }));
+            all.push(json!({ "server": server, "reportTo": destination.uri, "time": time, "alert": alert }));
             all.len() < most
         })?;
     }
@@ -84,7 +87,8 @@ pub fn keep_within(
     bounds: AlertBounds,
 ) -> Result<Keeping, StoreError> {
     let snapshot = store.snapshot()?;
-    let json = record::to_json(alert);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let json = record::to_json(alert, since.ok().map(|since| since.as_secs()));
     let mut kept = Keeping::default();
     let mut keys: Vec<String> = destinations_in(&snapshot)?
         .into_iter()

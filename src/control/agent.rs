@@ -6,7 +6,10 @@ use serde_json::{Value as Json, json};
 
 use super::client::{AskError, Client, reason};
 use super::hint;
+use super::table::Paper;
 use super::terminal::Terminal;
+use crate::ddf::Format;
+use crate::mo::calendar;
 
 /// Says why the agent did not do it; returns that it did not.
 pub(super) fn told<O: Write, E: Write>(
@@ -76,8 +79,8 @@ pub(super) fn get<O: Write, E: Write>(
     match value {
         Json::Null if missing.is_empty() => terminal.complain("nothing is there")?,
         Json::Null => {}
-        Json::String(text) => terminal.say(&text)?,
-        value => terminal.say(&format!("{value:#}"))?,
+        Json::String(text) => terminal.put(&text)?,
+        value => terminal.put(&format!("{value:#}"))?,
     }
     for node in &missing {
         let text = |name: &str| node.get(name).and_then(Json::as_str).unwrap_or_default();
@@ -99,7 +102,7 @@ fn missing(client: &Client, client_uri: &str, all: bool) -> Vec<Json> {
     nodes
 }
 
-/// Prints the alerts that wait, one a line.
+/// Prints the alerts that wait, as a table.
 pub(super) fn alerts<O: Write, E: Write>(as_json: bool, terminal: &mut Terminal<O, E>) -> io::Result<bool> {
     let listed = match Client::connect().and_then(|client| client.json("ListAlerts", "", json!([]))) {
         Ok(listed) => listed,
@@ -108,10 +111,25 @@ pub(super) fn alerts<O: Write, E: Write>(as_json: bool, terminal: &mut Terminal<
     if as_json {
         return terminal.answer(true, json!({ "alerts": listed }));
     }
-    for waiting in listed.as_array().into_iter().flatten() {
-        let text = |name: &str| waiting.get(name).and_then(Json::as_str).unwrap_or_default();
-        let alert = waiting.get("alert").cloned().unwrap_or_default();
-        terminal.say(&format!("{}  {}{alert}", text("server"), text("reportTo")))?;
+    let cells = |waiting: &Json| {
+        let of = |json: Option<&Json>| match json {
+            Some(Json::String(text)) => text.clone(),
+            None | Some(Json::Null) => String::new(),
+            Some(other) => other.to_string(),
+        };
+        let alert = |name: &str| of(waiting.get("alert").and_then(|alert| alert.get(name)));
+        let time = waiting.get("time").and_then(Json::as_f64);
+        let time = time.and_then(|time| calendar::utc(time, Format::Chr)).unwrap_or_default();
+        let of_alert = ["AlertType", "Mark", "SourceURI", "TargetURI", "Data"].map(alert);
+        let [server, report_to] = ["server", "reportTo"].map(|name| of(waiting.get(name)));
+        [time, server].into_iter().chain(of_alert).chain([report_to]).collect()
+    };
+    let rows: Vec<Vec<String>> = listed.as_array().into_iter().flatten().map(cells).collect();
+    if rows.is_empty() {
+        writeln!(terminal.out, "no alert waits")?;
     }
+    let headers = ["TIME", "SERVER", "TYPE", "MARK", "SOURCE", "TARGET", "DATA", "REPORT TO"];
+    Paper::stdout().table(&mut terminal.out, &headers, &rows)?;
+    terminal.out.flush()?;
     Ok(true)
 }

@@ -11,6 +11,7 @@ use super::help::{About, COMMANDS, help};
 use crate::alert;
 use crate::bearer::ConnectionType;
 use crate::cli::{Stop, value};
+use crate::spanned::meant;
 use crate::uri::client::{ClientUri, Fields};
 
 /// The path where what the page of the mapping language says of keys is installed.
@@ -70,8 +71,8 @@ pub(super) enum Command {
     Order { method: &'static str, kinds: &'static str, arguments: Json },
     /// Say all that is wrong with a configuration: of one file, or the installed one.
     ConfigCheck { file: Option<PathBuf> },
-    /// Say what a key of the mapping language means.
-    Explain { page: PathBuf, key: String },
+    /// Say what a key of the mapping language means, or which there are.
+    Explain { page: PathBuf, key: Option<String> },
 }
 
 /// A notification to be sent.
@@ -123,6 +124,10 @@ impl Arguments {
                 other => return Err(other.unexpected().into()),
             }
         }
+        if read.words.first().is_some_and(|word| word == "help") {
+            read.words.remove(0);
+            read.is_help = true;
+        }
         Ok(read)
     }
 
@@ -144,12 +149,25 @@ impl Arguments {
         }
         let is_room =
             COMMANDS.iter().any(|about| about.words.split_once(' ').is_some_and(|(room, _)| room == first));
+        let known = || COMMANDS.iter().map(|about| about.words);
+        let (wrong, close) = match is_room {
+            true => {
+                let both = format!("{first} {second}");
+                (format!("`{both}`"), meant(&both, known()))
+            }
+            false => {
+                let both = meant(&format!("{first} {second}"), known());
+                let words = known().flat_map(|words| words.split(' ').next());
+                (format!("{first:?}"), both.or_else(|| meant(first, words)))
+            }
+        };
+        let close = close.map_or_else(String::new, |close| format!("; did you mean `{close}`?"));
         Err(match (first, second) {
-            _ if self.is_help => Stop::Help(help(first)),
+            ("", _) if self.is_help => Stop::Help(help("")),
             ("", _) => Stop::Nothing(help("")),
+            _ if self.is_help && is_room => Stop::Help(help(first)),
             (_, "") if is_room => Stop::Nothing(help(first)),
-            (_, _) if is_room => Stop::Wrong(format!("`{first} {second}` is no command")),
-            _ => Stop::Wrong(format!("{first:?} is no command")),
+            _ => Stop::Wrong(format!("{wrong} is no command{close}")),
         })
     }
 }
@@ -231,7 +249,10 @@ impl Omadmctl {
             "mo ddf" => Command::MoDdf { folder: one() },
             "mo new" => Command::MoNew { file: one() },
             "mo read" => Command::MoRead { sysroot: root(), folders: rest },
-            _ => Command::Explain { page: read.page.unwrap_or_else(|| PAGE.into()), key: first() },
+            _ => Command::Explain {
+                page: read.page.unwrap_or_else(|| PAGE.into()),
+                key: texts.first().cloned(),
+            },
         };
         Ok(Self { json: read.json, command })
     }
@@ -332,6 +353,10 @@ mod tests {
             let Err(Stop::Help(all)) = parse(&["--help"]) else { panic!("no help") };
             assert!(all.contains(about.does), "{all}");
         }
+        assert_eq!(parse(&["help", "mo", "read"]), parse(&["mo", "read", "--help"]));
+        assert_eq!(parse(&["help"]), parse(&["--help"]));
+        is_wrong(&["help", "frobnicate"]);
+        assert_eq!(parse(&["help", "mo"]), parse(&["mo", "-h"]));
         let Err(Stop::Help(of_mo)) = parse(&["mo", "-h"]) else { panic!("no help") };
         assert!(of_mo.contains("mo read") && !of_mo.contains("ddf show"), "{of_mo}");
     }
@@ -440,6 +465,17 @@ mod tests {
         is_wrong(&["ddf", "show", ""]);
         assert!(matches!(parse(&[]), Err(Stop::Nothing(_))));
         assert!(matches!(parse(&["mo"]), Err(Stop::Nothing(_))));
+        for (wrong, meant) in [
+            (&["statsu"][..], "status"),
+            (&["session", "strat", "acme"], "session start"),
+            (&["sesion", "list"], "session list"),
+            (&["Explain", "list"], "explain"),
+        ] {
+            let Err(Stop::Wrong(what)) = parse(wrong) else { panic!("{wrong:?}") };
+            assert!(what.ends_with(&format!("is no command; did you mean `{meant}`?")), "{what}");
+        }
+        let Err(Stop::Wrong(what)) = parse(&["frobnicate"]) else { panic!("it is none") };
+        assert!(!what.contains("mean"), "{what}");
         assert_eq!(parse(&["--version"]), Err(Stop::Version));
     }
 }

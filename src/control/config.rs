@@ -18,7 +18,8 @@ pub(super) fn check<O: Write, E: Write>(
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
     let selection = file.map_or_else(Selection::default, |file| Selection::File(file.to_path_buf()));
-    let Checked { problems, warnings } = daemon::check(&selection, &Environment::current());
+    let environment = Environment::current();
+    let Checked { problems, warnings } = daemon::check(&selection, &environment);
     let mut findings = Findings::default();
     findings.errors(&problems);
     findings.warnings(&warnings);
@@ -28,6 +29,11 @@ pub(super) fn check<O: Write, E: Write>(
     }
     findings.show("the configuration is sound", &mut terminal.out)?;
     terminal.out.flush()?;
+    if environment.uid != 0 && findings.mentions("Permission denied") {
+        terminal.complain(
+            "what only root and the agent may read is no mistake: `sudo omadmctl config check` reads it",
+        )?;
+    }
     // Root reads what the agent may not.
     if file.is_none() && findings.is_well() && is_found_broken() {
         terminal.complain(

@@ -1,4 +1,4 @@
-//! `omadmctl explain KEY`: what the page of the mapping language says of a key.
+//! `omadmctl explain [KEY]`: what the page of the mapping language says of a key.
 
 use std::io::{self, Read as _, Write};
 use std::path::Path;
@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::table::Paper;
 use super::terminal::{Terminal, printable};
+use crate::base::Order as _;
 use crate::base::regular;
 use crate::spanned::meant;
 
@@ -28,9 +29,9 @@ struct Entry {
     meaning: String,
 }
 
-/// Prints what `page` says of a key; returns whether it knows it.
+/// Prints what `page` says of a key, or which keys there are; returns whether it knows it.
 pub(super) fn explain<O: Write, E: Write>(
-    key: &str,
+    key: Option<&str>,
     page: &Path,
     as_json: bool,
     terminal: &mut Terminal<O, E>,
@@ -46,6 +47,16 @@ pub(super) fn explain<O: Write, E: Write>(
         }
     };
     let entries = entries(&text);
+    let Some(key) = key else {
+        let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        keys.order();
+        keys.dedup();
+        if as_json {
+            return terminal.answer(true, json!({ "names": keys }));
+        }
+        keys.iter().try_for_each(|key| terminal.say(key))?;
+        return Ok(true);
+    };
     let found = named(key, &entries);
     if found.is_empty() {
         let (_, last) = split(key);

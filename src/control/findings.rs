@@ -76,6 +76,11 @@ impl Findings {
         Ok(findings)
     }
 
+    /// Whether any error says this.
+    pub(super) fn mentions(&self, what: &str) -> bool {
+        self.all.iter().any(|(severity, problem)| *severity == Severity::Error && problem.what.contains(what))
+    }
+
     /// Whether no error was found.
     pub(super) fn is_well(&self) -> bool {
         self.all.iter().all(|(severity, _)| *severity != Severity::Error)

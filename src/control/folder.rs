@@ -16,7 +16,7 @@ pub(super) enum Given {
 
 /// What a folder is, as far as it can be told from what is in it; what is wrong with it is among `problems`.
 pub(super) fn given(folder: &Path, problems: &mut Problems) -> Option<Given> {
-    let folder = named(folder);
+    let folder = named(folder, problems)?;
     let own = folder.file_name().map(|name| folder.join(format!("{}.toml", name.display())));
     let mut has_mapping = false;
     match fs::read_dir(&folder) {
@@ -51,10 +51,20 @@ fn is_mapping(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
 }
 
-/// The folder under its own name, after which an object is called: `.` has a name too.
-pub(super) fn named(folder: &Path) -> PathBuf {
-    if folder.file_name().is_some() {
-        return folder.to_path_buf();
+/// The folder under its own name, after which an object is called: `.` has a name too. None where it is a file, which is
+/// among `problems` then.
+pub(super) fn named(folder: &Path, problems: &mut Problems) -> Option<PathBuf> {
+    if folder.is_file() {
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).display();
+        problems.file(
+            folder,
+            format!("is a file: name the folder of the object instead, which it is in: {parent}"),
+        );
+        return None;
     }
-    fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf())
+    if folder.file_name().is_some() {
+        return Some(folder.to_path_buf());
+    }
+    Some(fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf()))
 }

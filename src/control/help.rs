@@ -26,7 +26,7 @@ pub(super) const COMMANDS: [About; 25] = [
         does: "Hold a session with a server now, and follow it to its end",
         more: SESSION,
     },
-    About { words: "session list", arguments: "", does: "Say which sessions run", more: ASKING },
+    About { words: "session list", arguments: "", does: "Say which sessions run", more: SESSIONS },
     About {
         words: "get",
         arguments: "URI",
@@ -61,7 +61,7 @@ pub(super) const COMMANDS: [About; 25] = [
         words: "alert list",
         arguments: "",
         does: "Say which alerts wait for which server",
-        more: ASKING,
+        more: ALERTS,
     },
     About {
         words: "alert drop",
@@ -73,7 +73,7 @@ pub(super) const COMMANDS: [About; 25] = [
         words: "account list",
         arguments: "",
         does: "Say which accounts there are, and where their sessions go",
-        more: ASKING,
+        more: ACCOUNTS,
     },
     About {
         words: "account test",
@@ -155,8 +155,8 @@ pub(super) const COMMANDS: [About; 25] = [
     },
     About {
         words: "explain",
-        arguments: "[--page FILE] KEY",
-        does: "Say what a key of the mapping language means",
+        arguments: "[--page FILE] [KEY]",
+        does: "Say what a key of the mapping language means, or which there are",
         more: EXPLAINING,
     },
 ];
@@ -164,15 +164,34 @@ pub(super) const COMMANDS: [About; 25] = [
 const ASKING: &str = "\
 Asks the running agent, by D-Bus: for root and members of the group omadm-admin.";
 
+const SESSIONS: &str = "\
+A table: with whom, since when, and what each waits for. Asks the running agent, by D-Bus: for root and members of the
+group omadm-admin.
+
+`--json`: `sessions`, as the property Sessions that omadm-dbus(7) describes.";
+
+const ALERTS: &str = "\
+A table of at most 1000; REPORT TO is the address that a server has named for them. Asks the running agent, by D-Bus:
+for root and members of the group omadm-admin.
+
+`--json`: `alerts`, each with `server`, `reportTo`, `time` (when it was raised, in seconds since 1970; null is not
+known) and `alert`.";
+
+const ACCOUNTS: &str = "\
+Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
+
+`--json`: `accounts`, each with `server`, `name` and `uri`.";
+
 const STATUS: &str = "\
 SERVER is an account's server-id; without it, all are shown. Exits with 0 when the agent has answered, whatever it says.
 Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 
 `--json`: `agent`, `deviceId`, `link` (what carries a session that prefers no other: `interface`, `type`, `metered`,
 `roaming`), `store` (where the agent's state is: `path`, `free` bytes, `writable`, `refused`: why nothing could be kept
-last), `helper` (the socket of omadm-exec: `path`, and `why` it can't be reached; null where the configuration names
-none), `objects`, `execs`, `clock`, `configuration`, `sessions`, `pendingAlerts`, and `servers`, by their ids: as the
-property Servers that omadm-dbus(7) describes, and `uri`, `name`. Times are seconds since 1970; null is not known.
+last; `setAside`: `path` and `time` of one that could not be used), `helper` (the socket of omadm-exec: `path`, and
+`why` it can't be reached; null where the configuration names none), `objects`, `execs`, `clock`, `configuration`
+(`sound`, and the first `problem`), `sessions`, `pendingAlerts`, and `servers`, by their ids: as the property Servers
+that omadm-dbus(7) describes, and `uri`, `name`. Times are seconds since 1970; null is not known.
 
 Examples:
   omadmctl status
@@ -180,20 +199,23 @@ Examples:
 
 const SESSION: &str = "\
 SERVER is an account's server-id. Prints each stage as it is reached: the name, TCP, TLS, authentication, each package,
-each command and its status, each attempt; where it fails, a last line says where to look. Exits with 1 where the
-session was not completed. Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
+each command and its status, each attempt; while nothing comes, what is waited for, and for how long; how many commands
+failed; where it fails, a last line says where to look. Exits with 1 where the session was not completed. Asks the
+running agent, by D-Bus: for root and members of the group omadm-admin.
 
 `--json` is an object on a line of its own for each stage: `version`, `server`, `session`, `stage`, `what`. The last one
-alone has `ok`; its stage is `end`, with `lookAt` where the session failed, or it says why there is none.
+alone has `ok`; its stage is `end`, with `commands` and `commandsFailed`, how many there were, and `lookAt` where the
+session failed, or it says why there is none.
 
 Example:
   omadmctl session start acme";
 
 const GETTING: &str = "\
-URI is a ClientURI. A leaf is printed as it is, anything else as JSON; `?lv=1` at its end shows no more than what is
-right below. An empty value is an empty line; where there is none, the reason is told on the standard error, as it is of
-what is left out because it can't be read. Exits with 1 where there is nothing. Nobody is shown secrets, nor what the
-description lets nobody read. Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
+URI is a ClientURI. A leaf is printed as it is, anything else as JSON; on a terminal, what nobody sees is shown as `?`.
+`?lv=1` at its end shows no more than what is right below. An empty value is an empty line; where there is none, the
+reason is told on the standard error, as it is of what is left out because it can't be read. Exits with 1 where there is
+nothing. Nobody is shown secrets, nor what the description lets nobody read. Asks the running agent, by D-Bus: for root
+and members of the group omadm-admin.
 
 `--json`: `value`, null where there is none, and `missing`: the `uri` of each node whose value can't be read, and `why`.
 
@@ -254,7 +276,8 @@ told. A server that knows no HEAD may answer 404, 405 or 501, and be well. Exits
 refuses. Asks the running agent, by D-Bus: for root and members of the group omadm-admin. A file that is no account yet:
 `omadmctl config check` says why.
 
-`--json`: `server`, `stages` (each with `stage` and `what`), and `why` and `lookAt` where it failed.
+`--json`: `server`, `stages` (each with `stage` and `what`), `why` and `lookAt` where it failed, and `broken`: what is
+wrong with the account's file now, so that it is tested as it was.
 
 Example:
   omadmctl account test acme";
@@ -387,9 +410,9 @@ The agent need not run. What programs and files say depends on who asks; as the 
   sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
 
 const EXPLAINING: &str = "\
-KEY is one of the language, such as `list`; of several with one name, `list.match` is that of a list.
-`--page FILE` is a page with tables of keys, as docs/mapping.md has them, if not that of the package in
-/usr/share/omadm. `--json`: `keys`, each with `key`, `in`, `type`, `default`, `example` and `meaning`.
+KEY is one of the language, such as `list`; of several with one name, `list.match` is that of a list. Without it, all
+keys are listed. `--page FILE` is a page with tables of keys, as docs/mapping.md has them, if not that of the package in
+/usr/share/omadm. `--json`: `keys`, each with `key`, `in`, `type`, `default`, `example` and `meaning`; of all, `names`.
 
 Example:
   omadmctl explain otherwise
@@ -454,7 +477,7 @@ pub(super) fn help(word: &str) -> String {
         "The operator's tool of the OMA DM agent.\n\n\
          Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments: then nothing was asked.\n\n\
          Usage: omadmctl [--json] COMMAND\n\nCommands:\n{lines}\n\
-         `omadmctl COMMAND --help` says more of each. `--json` answers with one JSON object: its version, whether all is ok,\n\
+         `omadmctl help COMMAND` says more of each. `--json` answers with one JSON object: its version, whether all is ok,\n\
          what each command has for it, and the error where it failed. `--version` says which version this is.\n"
     )
 }

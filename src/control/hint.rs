@@ -6,7 +6,7 @@ use super::system::fit;
 const HELPER: (&str, &str) = ("omadm-exec", "the privileged helper: `systemctl status omadm-exec.socket`");
 
 /// A part of what is said, and what to look at then. The first that fits counts.
-const HINTS: [(&str, &str); 27] = [
+const HINTS: [(&str, &str); 28] = [
     HELPER,
     (
         "the proxy",
@@ -44,6 +44,10 @@ const HINTS: [(&str, &str); 27] = [
         "server-uri in the account: the server has moved, or a portal is in the way; `curl -v` the address",
     ),
     ("HTTP status", "the server's own log: it does not want this request; is server-uri its DM address?"),
+    (
+        "content type \"text/html",
+        "server-uri in the account: a page for people answers, a portal's perhaps; `curl -v` the address",
+    ),
     ("Package#2", "the server: what it sends is no package; profile in the account"),
     ("no DevID", "`omadmctl get urn:oma:mo:oma-dm-devinfo:1.2//DevID`"),
 ];

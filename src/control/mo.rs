@@ -119,7 +119,8 @@ pub(super) fn ddf<O: Write, E: Write>(
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
     let mut problems = Problems::default();
-    let made = load::ddf(&named(folder), &mut problems);
+    let folder = named(folder, &mut problems);
+    let made = folder.and_then(|folder| load::ddf(&folder, &mut problems));
     let findings = Findings::complained(&problems, terminal)?;
     if as_json {
         let described = made.as_ref().map(Ddf::to_json);

@@ -89,7 +89,7 @@ pub fn omadmctl() -> ExitCode {
             agent::order(method, (kinds, arguments.clone()), as_json, &mut terminal)
         }
         Command::ConfigCheck { file } => config::check(file.as_deref(), as_json, &mut terminal),
-        Command::Explain { page, key } => explain::explain(key, page, as_json, &mut terminal),
+        Command::Explain { page, key } => explain::explain(key.as_deref(), page, as_json, &mut terminal),
     };
     match is_well {
         Ok(true) => ExitCode::SUCCESS,

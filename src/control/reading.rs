@@ -89,7 +89,8 @@ pub(super) fn show<O: Write, E: Write>(
 ) -> io::Result<bool> {
     let (mut objects, mut problems) = (Vec::new(), Problems::default());
     for folder in folders {
-        objects.extend(mo::load::load_one(&named(folder), &mut problems).map(Arc::new));
+        let Some(folder) = named(folder, &mut problems) else { continue };
+        objects.extend(mo::load::load_one(&folder, &mut problems).map(Arc::new));
     }
     let findings = Findings::complained(&problems, terminal)?;
     let trees = match ShownTree::read(&objects, sysroot) {

@@ -18,7 +18,9 @@ pub(super) fn make<O: Write, E: Write>(
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
     let mut command = Command::new(PROGRAM);
-    command.args(folder).stdin(Stdio::null()).stderr(Stdio::inherit());
+    // Programs are told what it says there.
+    let stderr = if as_json { Stdio::piped() } else { Stdio::inherit() };
+    command.args(folder).stdin(Stdio::null()).stderr(stderr);
     let output = match command.output() {
         Ok(output) => output,
         Err(error) => {
@@ -29,10 +31,13 @@ pub(super) fn make<O: Write, E: Write>(
     let (path, is_made) = (String::from_utf8_lossy(&output.stdout), output.status.success());
     match (as_json, is_made) {
         (true, true) => return terminal.answer(true, json!({ "path": path.trim_end() })),
-        // It has said why on the standard error.
         (true, false) => {
-            let why = format!("{PROGRAM}: {}", output.status);
-            return terminal.answer(false, json!({ "error": "Failed", "why": why }));
+            let said = String::from_utf8_lossy(&output.stderr);
+            let why = match said.lines().last() {
+                Some(last) => last.to_owned(),
+                None => format!("{PROGRAM}: {}", output.status),
+            };
+            return terminal.fail("Failed", &why, as_json);
         }
         (false, _) => write!(terminal.out, "{path}")?,
     }

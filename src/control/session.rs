@@ -13,6 +13,7 @@ use zbus::{Message, MessageStream};
 use super::agent::told;
 use super::client::{AskError, Client, values};
 use super::hint;
+use super::status;
 use super::table::{Paper, Tone};
 use super::terminal::{self, Terminal};
 
@@ -48,6 +49,10 @@ struct Follower<'a, O, E> {
     /// The stage that was reached last.
     stage: String,
     has_said_why: bool,
+    /// That the account is used as it was, and why, if so.
+    stale: Option<String>,
+    /// How many seconds something has to be waited for until that is told, again.
+    patience: u64,
 }
 
 /// Starts a session, and follows it to its end; returns whether it was completed.
@@ -72,6 +77,8 @@ pub(super) fn start<O: Write, E: Write>(
         misses: 0,
         stage: String::new(),
         has_said_why: false,
+        stale: None,
+        patience: 0,
     };
     client.runtime.block_on(follower.follow())
 }
@@ -97,6 +104,9 @@ pub(super) fn test<O: Write, E: Write>(
         return terminal.answer(why.is_none(), members);
     }
     let (paper, out) = (Paper::stdout(), &mut terminal.out);
+    if let Some(stale) = status::stale(&tested) {
+        paper.line(out, "account", &stale, Tone::Bad)?;
+    }
     for stage in tested.get("stages").and_then(Json::as_array).into_iter().flatten() {
         let text = |name: &str| stage.get(name).and_then(Json::as_str).unwrap_or_default();
         paper.line(out, text("stage"), text("what"), Tone::Plain)?;
@@ -118,12 +128,15 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
             Ok(signals) => signals,
             Err(error) => return told(&error, self.as_json, self.terminal),
         };
+        if let Some(stale) = self.stale.take() {
+            self.say("account", &stale, Tone::Bad)?;
+        }
         loop {
             let next = poll_fn(|context| Pin::new(&mut signals).poll_next(context));
             match timeout(QUIET, next).await {
                 Ok(Some(Ok(message))) => {
-                    if let Some(is_well) = self.heard(&message)? {
-                        return Ok(is_well);
+                    if let Some(outcome) = self.heard(&message)? {
+                        return self.end(&outcome).await;
                     }
                 }
                 Ok(_) => return told(&AskError::NoAgent, self.as_json, self.terminal),
@@ -141,7 +154,9 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
     async fn begin(&mut self) -> Result<MessageStream, AskError> {
         let signals = self.client.signals(Some(self.server)).await?;
         self.owner = self.client.owner().await;
-        self.others = ids(&self.status().await?);
+        let status = self.status().await?;
+        self.others = ids(&status);
+        self.stale = account(&status, self.server).and_then(status::stale);
         self.client.call("StartSession", "s", json!([self.server])).await?;
         Ok(signals)
     }
@@ -152,12 +167,12 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
         Ok(serde_json::from_str(text).unwrap_or_default())
     }
 
-    /// Takes a signal; returns whether the session was completed, when it is over.
-    fn heard(&mut self, message: &Message) -> io::Result<Option<bool>> {
+    /// Takes a signal; returns how the session ended, when it is over.
+    fn heard(&mut self, message: &Message) -> io::Result<Option<String>> {
         match of_signal(message) {
             Some(Heard::Stage(id, ..) | Heard::Ended(id, _)) if self.others.contains(&id) => Ok(None),
             Some(Heard::Stage(id, stage, what)) => {
-                self.id = id;
+                (self.id, self.patience) = (id, 0);
                 self.say(&stage, &what, Tone::Plain)?;
                 if let Some(hint) = hint::of_command(&what) {
                     self.say("look at", &hint, Tone::Plain)?;
@@ -166,25 +181,42 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
                 Ok(None)
             }
             // Another one may have been running.
-            Some(Heard::Ended(id, outcome)) if id == self.id => {
-                let is_well = outcome == "completed";
-                let hint = hint::of_failure(&outcome).filter(|_| !is_well);
-                if self.as_json {
-                    let Self { server, id, .. } = self;
-                    let end = json!({ "server": server, "session": id, "stage": "end", "what": outcome, "lookAt": hint });
-                    return self.terminal.answer(is_well, end).map(Some);
-                }
-                self.say("end", &outcome, if is_well { Tone::Good } else { Tone::Bad })?;
-                if let Some(hint) = hint {
-                    self.say("look at", &hint, Tone::Plain)?;
-                }
-                Ok(Some(is_well))
-            }
+            Some(Heard::Ended(id, outcome)) if id == self.id => Ok(Some(outcome)),
             _ => Ok(None),
         }
     }
 
-    /// Looks what a session waits for that has not begun, and says so once. One that the agent no longer knows has
+    /// Says how the session ended, and how many of its commands failed; returns whether it was completed.
+    async fn end(&mut self, outcome: &str) -> io::Result<bool> {
+        let is_well = outcome == "completed";
+        let hint = hint::of_failure(outcome).filter(|_| !is_well);
+        // Who does not say it, has said what matters.
+        let status = self.status().await.unwrap_or_default();
+        let known = account(&status, self.server).unwrap_or(&Json::Null);
+        if self.as_json {
+            let Self { server, id, .. } = self;
+            let (all, failed) = (known.get("lastCommands"), known.get("lastCommandsFailed"));
+            let end = json!({
+                "server": server, "session": id, "stage": "end", "what": outcome, "lookAt": hint,
+                "commands": all, "commandsFailed": failed,
+            });
+            return self.terminal.answer(is_well, end);
+        }
+        let failed = status::failed_commands(known);
+        let tone = match (is_well, &failed) {
+            (true, None) => Tone::Good,
+            (true, Some(_)) => Tone::Plain,
+            (false, _) => Tone::Bad,
+        };
+        self.say("end", &format!("{outcome}{}", failed.unwrap_or_default()), tone)?;
+        if let Some(hint) = hint {
+            self.say("look at", &hint, Tone::Plain)?;
+        }
+        Ok(is_well)
+    }
+
+    /// Looks what a session waits for that has not begun, and says so once; and what one waits for that has begun, after
+    /// ever longer times. One that the agent no longer knows has
     /// ended, though nothing was heard of that.
     async fn look(&mut self) -> io::Result<Result<(), AskError>> {
         if self.client.owner().await.is_some_and(|owner| self.owner.as_ref() != Some(&owner)) {
@@ -194,7 +226,7 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
             Ok(status) => status,
             Err(error) => return Ok(Err(error)),
         };
-        let account = status.get("servers").and_then(|servers| servers.get(self.server));
+        let account = account(&status, self.server);
         // Between two attempts none runs.
         let is_awaited = self.id.is_empty() || self.stage == AGAIN;
         let is_known = if is_awaited { account.is_some() } else { ids(&status).contains(&self.id) };
@@ -213,6 +245,14 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
             self.has_said_why = true;
             self.say("waits for", waits, Tone::Plain)?;
         }
+        let session = sessions(&status).find(|session| session.get("id").is_some_and(|id| *id == *self.id));
+        // When it is tried again was told.
+        if let Some((what, seconds)) = session.and_then(status::waits).filter(|_| self.stage != AGAIN)
+            && seconds >= self.patience
+        {
+            self.patience = (2 * seconds).max(QUIET.as_secs());
+            self.say("waits for", &format!("{what}, for {seconds} s"), Tone::Plain)?;
+        }
         Ok(Ok(()))
     }
 
@@ -228,10 +268,19 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
     }
 }
 
+/// The sessions that run.
+fn sessions(status: &Json) -> impl Iterator<Item = &Json> {
+    status.get("sessions").and_then(Json::as_array).into_iter().flatten()
+}
+
 /// The ids of the sessions that run.
 fn ids(status: &Json) -> Vec<String> {
-    let sessions = status.get("sessions").and_then(Json::as_array).into_iter().flatten();
-    sessions.filter_map(|session| session.get("id")?.as_str().map(str::to_owned)).collect()
+    sessions(status).filter_map(|session| session.get("id")?.as_str().map(str::to_owned)).collect()
+}
+
+/// What is known of a server.
+fn account<'s>(status: &'s Json, server: &str) -> Option<&'s Json> {
+    status.get("servers")?.get(server)
 }
 
 fn gone(why: &str) -> AskError {

@@ -41,7 +41,7 @@ pub(super) fn show<O: Write, E: Write>(
     let (paper, now) = (Paper::stdout(), now());
     agent(&status, paper, &mut terminal.out)?;
     for (id, one) in shown {
-        of_server(id, one, paper, now, &mut terminal.out)?;
+        of_server(id, one, running(&status, id), paper, now, &mut terminal.out)?;
     }
     terminal.out.flush()?;
     Ok(true)
@@ -61,9 +61,18 @@ pub(super) fn accounts<O: Write, E: Write>(as_json: bool, terminal: &mut Termina
             .collect();
         return terminal.answer(true, json!({ "accounts": all }));
     }
-    for (id, one) in &servers {
-        terminal.say(&format!("{id}  {}", text(one, "uri")))?;
+    if servers.is_empty() {
+        writeln!(
+            terminal.out,
+            "there is no account: put a file into /etc/omadm/accounts.d, see omadm-account(5)"
+        )?;
     }
+    let cells = |(id, one): (&String, &Json)| {
+        vec![id.clone(), text(one, "name").to_owned(), text(one, "uri").to_owned()]
+    };
+    let rows: Vec<_> = servers.iter().map(cells).collect();
+    Paper::stdout().table(&mut terminal.out, &["SERVER", "NAME", "ADDRESS"], &rows)?;
+    terminal.out.flush()?;
     Ok(true)
 }
 
@@ -81,12 +90,28 @@ pub(super) fn sessions<O: Write, E: Write>(as_json: bool, terminal: &mut Termina
     if sessions.is_empty() {
         writeln!(terminal.out, "no session runs")?;
     }
-    for session in sessions {
-        let (server, id, cause) = (text(session, "server"), text(session, "id"), text(session, "cause"));
+    let cells = |session: &Json| {
+        let [server, id, cause, report_to] =
+            ["server", "id", "cause", "reportTo"].map(|name| text(session, name).to_owned());
         let began = number(session, "began").map(|began| ago(now(), began)).unwrap_or_default();
-        terminal.say(&format!("{server}  {id}  {cause}, begun {began}"))?;
-    }
+        vec![server, id, cause, began, waits_text(session), report_to]
+    };
+    let headers = ["SERVER", "SESSION", "CAUSE", "BEGUN", "WAITS FOR", "REPORT TO"];
+    let rows: Vec<_> = sessions.iter().map(cells).collect();
+    Paper::stdout().table(&mut terminal.out, &headers, &rows)?;
+    terminal.out.flush()?;
     Ok(true)
+}
+
+/// What a session waits for, and for how many seconds.
+pub(super) fn waits(session: &Json) -> Option<(&str, u64)> {
+    let what = session.get("waitsFor").and_then(Json::as_str)?;
+    Some((what, now().saturating_sub(number(session, "waitsSince")?)))
+}
+
+/// What a session waits for, in words.
+fn waits_text(session: &Json) -> String {
+    waits(session).map_or_else(String::new, |(what, seconds)| format!("{what}, for {}", span(seconds)))
 }
 
 fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
@@ -100,15 +125,18 @@ fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
         paper.line(out, "clock", &fit(&format!("not set{waits}; `timedatectl`")), Tone::Bad)?;
     }
     if !is("configuration", "sound") {
-        paper.line(
-            out,
-            "configuration",
-            "a file is broken: `omadmctl config check` says which",
-            Tone::Bad,
-        )?;
+        let first = part("configuration", "problem");
+        let said = match first.as_ref().and_then(Json::as_str) {
+            Some(first) => format!("{first}: `omadmctl config check` says all"),
+            None => "a file is broken: `omadmctl config check` says which".to_owned(),
+        };
+        paper.line(out, "configuration", &said, Tone::Bad)?;
     }
     if let Some(why) = full(status) {
         paper.line(out, "store", &why, Tone::Bad)?;
+    }
+    if let Some(said) = set_aside(status) {
+        paper.line(out, "store", &said, Tone::Plain)?;
     }
     if let Some(why) = status.get("helper").and_then(|helper| helper.get("why")).and_then(Json::as_str) {
         let said = format!("{why}: what needs root does not work; `systemctl status omadm-exec.socket`");
@@ -132,15 +160,25 @@ fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
             });
             paper.line(out, "link", &said, Tone::Plain)?;
         }
-        None => paper.line(
-            out,
-            "link",
-            "none is up that leads to the outside: there is no default route; `ip route`",
-            Tone::Bad,
-        )?,
+        None => {
+            let servers = status.get("servers").and_then(Json::as_object).into_iter().flatten();
+            let mut servers = servers.map(|(_, server)| text(server, "outcome"));
+            let (what, tone) = match servers.any(|last| last == "completed") {
+                // It is where no default route is needed.
+                true => ("no default route: a server is reached without one", Tone::Plain),
+                false => {
+                    ("none is up that leads to the outside: there is no default route; `ip route`", Tone::Bad)
+                }
+            };
+            paper.line(out, "link", what, tone)?;
+        }
     }
     let objects = number(status, "objects").unwrap_or_default();
-    paper.line(out, "objects", &format!("{objects} management objects are served"), Tone::Plain)?;
+    let said = match objects {
+        1 => "1 management object is served".to_owned(),
+        number => format!("{number} management objects are served"),
+    };
+    paper.line(out, "objects", &said, Tone::Plain)?;
     for node in status.get("execs").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
         paper.line(out, "executing", node, Tone::Plain)?;
     }
@@ -152,6 +190,17 @@ fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
         paper.line(out, "accounts", what, Tone::Bad)?;
     }
     Ok(())
+}
+
+/// What became of a store that could not be used, as long as it lies there.
+fn set_aside(status: &Json) -> Option<String> {
+    let aside = status.get("store")?.get("setAside").filter(|aside| aside.is_object())?;
+    let time = number(aside, "time").map(|time| on(time, now())).unwrap_or_default();
+    Some(fit(&format!(
+        "the one before could not be used and was set aside {time}: {}; what could not be read of it is lost, such as what \
+         servers had set and alerts that waited: `journalctl -u omadmd` says what was kept; remove it when nobody needs it",
+        text(aside, "path")
+    )))
 }
 
 /// Why nothing can be kept on the disk of the agent's state, if that is so.
@@ -170,21 +219,44 @@ fn full(status: &Json) -> Option<String> {
     Some(format!("{path} is full ({free} bytes are free), nothing more can be kept: `df {path}`"))
 }
 
-fn of_server(id: &str, server: &Json, paper: Paper, now: u64, out: &mut impl Write) -> io::Result<()> {
+/// The session with a server's own address that runs.
+fn running<'s>(status: &'s Json, server: &str) -> Option<&'s Json> {
+    let mut sessions = status.get("sessions")?.as_array()?.iter();
+    sessions.find(|session| text(session, "server") == server && text(session, "reportTo").is_empty())
+}
+
+fn of_server(
+    id: &str,
+    server: &Json,
+    session: Option<&Json>,
+    paper: Paper,
+    now: u64,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let name = text(server, "name");
     writeln!(out)?;
     paper.head(out, &if name.is_empty() { id.to_owned() } else { format!("{id} ({name})") })?;
     paper.line(out, "address", text(server, "uri"), Tone::Plain)?;
+    if let Some(stale) = stale(server) {
+        paper.line(out, "account", &stale, Tone::Bad)?;
+    }
     let (state, tone) = match text(server, "state") {
-        "running" => ("a session runs".to_owned(), Tone::Good),
+        "running" => (session.map_or_else(String::new, |session| runs(session, now)), Tone::Good),
         "waiting" => (waiting(server, now), Tone::Plain),
         _ => ("no session is due".to_owned(), Tone::Plain),
     };
     paper.line(out, "now", &state, tone)?;
     let ended = number(server, "lastEnded").map(|ended| ago(now, ended));
     let (last, tone) = match (text(server, "outcome"), ended) {
-        ("completed", Some(ended)) => (format!("completed {ended}"), Tone::Good),
-        (_, Some(ended)) => (format!("failed {ended}: {}", text(server, "why")), Tone::Bad),
+        ("completed", Some(ended)) => {
+            let failed = failed_commands(server);
+            let tone = if failed.is_some() { Tone::Plain } else { Tone::Good };
+            (format!("completed {ended}{}", failed.unwrap_or_default()), tone)
+        }
+        (_, Some(ended)) => {
+            let failed = failed_commands(server).unwrap_or_default();
+            (format!("failed {ended}: {}{failed}", text(server, "why")), Tone::Bad)
+        }
         (_, None) => ("none since the agent started".to_owned(), Tone::Plain),
     };
     paper.line(out, "last session", &last, tone)?;
@@ -220,8 +292,22 @@ fn of_server(id: &str, server: &Json, paper: Paper, now: u64, out: &mut impl Wri
     }
     match number(server, "pendingAlerts") {
         None | Some(0) => Ok(()),
+        Some(1) => paper.line(out, "alerts", "1 waits for the server", Tone::Plain),
         Some(alerts) => paper.line(out, "alerts", &format!("{alerts} wait for the server"), Tone::Plain),
     }
+}
+
+/// That an account is used as it was, if so, and why.
+pub(super) fn stale(server: &Json) -> Option<String> {
+    let broken = server.get("broken").and_then(Json::as_str)?;
+    Some(format!("used as it was, as its file is broken now: {broken}"))
+}
+
+/// How many commands of the last session failed, if any did.
+pub(super) fn failed_commands(server: &Json) -> Option<String> {
+    let failed = number(server, "lastCommandsFailed").filter(|failed| *failed > 0)?;
+    let all = number(server, "lastCommands").unwrap_or(failed);
+    Some(format!("; {failed} of {all} command{} failed", if all == 1 { "" } else { "s" }))
 }
 
 /// How long a certificate is valid yet, and whether that is too little.
@@ -243,6 +329,13 @@ fn bytes(count: u64) -> String {
         10_000..10_000_000 => format!("{} kB", count / 1000),
         _ => format!("{} MB", count / 1_000_000),
     }
+}
+
+fn runs(session: &Json, now: u64) -> String {
+    let since = number(session, "began").map(|began| format!(" since {}", span(now.saturating_sub(began))));
+    let waits = Some(waits_text(session)).filter(|waits| !waits.is_empty());
+    let waits = waits.map(|waits| format!(", waits for {waits}")).unwrap_or_default();
+    format!("a session runs{}{waits}", since.unwrap_or_default())
 }
 
 fn waiting(server: &Json, now: u64) -> String {
@@ -324,7 +417,7 @@ mod tests {
                 "lastContactPrecision": "day",
             });
             let mut out = Vec::new();
-            of_server("acme", &server, Paper::plain(80), 1000, &mut out).unwrap();
+            of_server("acme", &server, None, Paper::plain(80), 1000, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         let failed = server("failed");
@@ -350,6 +443,20 @@ mod tests {
     }
 
     #[test]
+    fn that_no_default_route_is_there_is_a_fact_where_a_server_is_reached_without() {
+        let shown = |outcome: &str| {
+            let mut out = Vec::new();
+            let status = json!({ "servers": { "acme": { "outcome": outcome } }, "link": null });
+            let paper = Paper::coloured(80);
+            agent(&status, paper, &mut out).unwrap();
+            let shown = String::from_utf8(out).unwrap();
+            shown.lines().find(|line| line.contains("link")).unwrap().to_owned()
+        };
+        assert_eq!(shown("completed"), "  link           no default route: a server is reached without one");
+        assert!(shown("failed").contains("\u{1b}[31mnone is up"));
+    }
+
+    #[test]
     fn a_disk_that_takes_nothing_is_told() {
         let told = |free: u64, writable: bool| {
             full(&json!({ "store": { "path": "/s", "free": free, "writable": writable } }))
@@ -371,7 +478,7 @@ mod tests {
             "nextCause": "retry", "waitsFor": "the end of the pause after a failure", "pendingAlerts": 2,
         });
         let mut out = Vec::new();
-        of_server("acme", &server, Paper::plain(80), 1000, &mut out).unwrap();
+        of_server("acme", &server, None, Paper::plain(80), 1000, &mut out).unwrap();
         let shown = String::from_utf8(out).unwrap();
         for part in ["acme (Acme)", "failed 1 min ago", "in 1 min (retry)", "last contact", "never", "2 wait"]
         {

@@ -32,6 +32,12 @@ impl Paper {
         Self { width, is_coloured: false }
     }
 
+    /// Paper of this width, in colour.
+    #[cfg(test)]
+    pub(super) fn coloured(width: usize) -> Self {
+        Self { width, is_coloured: true }
+    }
+
     /// The standard output.
     pub(super) fn stdout() -> Self {
         let width = columns().unwrap_or(USUAL).max(LEAST);

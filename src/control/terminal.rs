@@ -1,6 +1,6 @@
 //! The terminal of `omadmctl`: what it answers people, and programs.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serde_json::{Value as Json, json};
 
@@ -43,6 +43,14 @@ impl<O: Write, E: Write> Terminal<O, E> {
     /// Prints a line of an answer, for people.
     pub(super) fn say(&mut self, what: &str) -> io::Result<()> {
         writeln!(self.out, "{}", printable(what))
+    }
+
+    /// Prints what was asked for: as it is where programs read it, as people may be shown it on a terminal.
+    pub(super) fn put(&mut self, what: &str) -> io::Result<()> {
+        match io::stdout().is_terminal() {
+            true => self.say(what),
+            false => writeln!(self.out, "{what}"),
+        }
     }
 
     /// Prints a complaint, after all that was answered before it.

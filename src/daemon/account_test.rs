@@ -15,7 +15,8 @@ use crate::base;
 use crate::base::Progress;
 use crate::connectivity::Resolved;
 use crate::service::{Caller, Values};
-use crate::transport::{Auth, Binding, Request};
+use crate::session::SessionFailure;
+use crate::transport::{Auth, Binding, Request, location};
 use crate::tree::{Principal, SessionFacts};
 use crate::uri::ServerId;
 
@@ -48,7 +49,11 @@ async fn test(agent_state: &AgentState, peer: &Peer) -> Json {
     let asked = tokio::time::timeout(PATIENCE, ask(agent_state, peer, &progress)).await;
     let why = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))).err();
     let stages = std::mem::take(&mut *stages.lock().unwrap_or_else(PoisonError::into_inner));
-    json!({ "version": 1, "server": peer.account.server_id.as_str(), "stages": stages, "ok": why.is_none(), "why": why })
+    let account = &peer.account;
+    json!({
+        "version": 1, "server": account.server_id.as_str(), "stages": stages, "ok": why.is_none(), "why": why,
+        "broken": agent_state.broken(&account.file),
+    })
 }
 
 /// Asks the server; fails with what is wrong.
@@ -75,6 +80,11 @@ async fn ask(agent_state: &AgentState, peer: &Peer, progress: &Progress) -> Resu
             progress.tell("authentication", format_args!("{what}"));
         }
         _ => {}
+    }
+    let moved = location(&response.headers).filter(|_| (300..400).contains(&status));
+    if let Some(to) = moved {
+        let why = SessionFailure::Moved { status, to };
+        return Err(why.to_string());
     }
     match status {
         // 501: it knows no HEAD.

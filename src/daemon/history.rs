@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value as Json, json};
 
 use crate::alert::Destination;
-use crate::base::waking;
-use crate::session::{Cause, Ended, Outcome};
+use crate::base::{Progress, waking};
+use crate::session::{Cause, Commands, Ended, Outcome};
 use crate::uri::ServerId;
 
 /// A session that runs.
@@ -14,6 +14,8 @@ struct Running {
     id: String,
     cause: Cause,
     began: Began,
+    /// What it waits for.
+    progress: Progress,
 }
 
 /// When a session began.
@@ -32,6 +34,7 @@ struct Last {
     began: Option<Began>,
     /// The interfaces that its last answer came by.
     interfaces: Vec<String>,
+    commands: Commands,
     /// When it ended, in seconds since 1970.
     ended: u64,
     /// How it ended: nothing where it was completed.
@@ -72,10 +75,10 @@ fn take<K: PartialEq, V>(list: &mut Vec<(K, V)>, key: &K) -> Option<V> {
 
 impl History {
     /// Notes that a session has begun.
-    pub(super) fn began(&mut self, destination: &Destination, id: &str, cause: Cause) {
+    pub(super) fn began(&mut self, destination: &Destination, id: &str, cause: Cause, progress: Progress) {
         take(&mut self.running, destination);
         let began = Began { on_the_wall: now(), at: waking::now() };
-        self.running.push((destination.clone(), Running { id: id.to_owned(), cause, began }));
+        self.running.push((destination.clone(), Running { id: id.to_owned(), cause, began, progress }));
     }
 
     /// Notes how a session ended; returns its id.
@@ -91,7 +94,8 @@ impl History {
                 Outcome::Failed { failure, .. } => (Some(failure.to_string()), before),
             };
             let interfaces = ended.interfaces.clone();
-            let last = Last { id: id.clone(), began, interfaces, ended: now(), failure, completed };
+            let (id, commands) = (id.clone(), ended.commands);
+            let last = Last { id, began, interfaces, commands, ended: now(), failure, completed };
             self.last.push((destination.server_id.clone(), last));
         }
         id
@@ -111,8 +115,12 @@ impl History {
     /// The sessions that run, for programs.
     pub(super) fn sessions(&self) -> Json {
         let session = |(destination, running): &(Destination, Running)| {
+            let (waits_for, since) = running.progress.waits_for().unzip();
+            let since = since.map(|since| waking::now().saturating_duration_since(since).as_secs());
             json!({
                 "server": destination.server_id.as_str(),
+                "waitsFor": waits_for,
+                "waitsSince": since.map(|since| now().saturating_sub(since)),
                 "reportTo": destination.uri,
                 "id": running.id,
                 "cause": running.cause.name(),
@@ -137,6 +145,8 @@ impl History {
                 "began": last.began.map(|began| began.on_the_wall),
                 "ago": last.began.map(|began| seconds_since(began.at)),
                 "interfaces": last.interfaces,
+                "commands": last.commands.all,
+                "failedCommands": last.commands.failed,
                 "ended": last.ended,
                 "outcome": if last.failure.is_none() { "completed" } else { "failed" },
                 "why": last.failure,

@@ -37,7 +37,7 @@ impl Daemon {
                 if scope == Scope::Everything {
                     self.bootstrapping.afresh();
                 }
-                self.adopt(agent_state).await;
+                self.adopt(agent_state, scope).await;
             }
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
@@ -69,15 +69,18 @@ impl Daemon {
     }
 
     /// Adopts an agent state, of what files say now.
-    async fn adopt(&mut self, agent_state: AgentState) {
+    async fn adopt(&mut self, agent_state: AgentState, scope: Scope) {
         let before = self.go_on_in(agent_state).await;
         self.bootstrapping.look(waking::now());
-        log::info!(
-            "configuration read again: {}; {}; {}",
-            self.status(),
-            state_difference::accounts(&before, &self.agent_state),
-            state_difference::objects(&before, &self.agent_state),
-        );
+        let accounts = state_difference::accounts(&before, &self.agent_state);
+        let objects = state_difference::objects(&before, &self.agent_state);
+        // Nobody has asked, and nothing is new: a file was written as it was, or touched.
+        let is_news = scope == Scope::Everything
+            || before.problems != self.agent_state.problems
+            || state_difference::is_told(&accounts)
+            || state_difference::is_told(&objects);
+        let level = if is_news { log::Level::Info } else { log::Level::Debug };
+        log::log!(level, "configuration read again: {}; {accounts}; {objects}", self.status());
     }
 
     /// Goes on in a new agent state; sessions in flight finish in the old one, which it returns.

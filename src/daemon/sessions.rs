@@ -151,9 +151,10 @@ impl Sessions {
         let progress = match is_followed {
             true => service.progress(server_id.as_str(), &session_id),
             false => Progress::default(),
-        };
+        }
+        .watched();
         progress.tell("session", format_args!("{session_id} begins"));
-        self.history.began(&destination, &session_id, request.cause);
+        self.history.began(&destination, &session_id, request.cause, progress.clone());
         if request.cause.is_notification() {
             triggers.began(&server_id);
         }

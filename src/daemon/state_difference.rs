@@ -18,6 +18,12 @@ pub(super) fn is_any(before: &AgentState, after: &AgentState) -> bool {
         || before.peers.iter().zip(&after.peers).any(|(old, new)| !Arc::ptr_eq(old, new))
 }
 
+/// Whether the words of [`accounts`] or [`objects`] tell of a difference.
+pub(super) fn is_told(words: &str) -> bool {
+    let said = words.split_once(": ").map_or(words, |(_, said)| said);
+    said != "none" && !said.starts_with("unchanged ")
+}
+
 /// The accounts `of` one agent state that are missing `from` another.
 pub(super) fn missing(from: &AgentState, of: &AgentState) -> Vec<ServerId> {
     let all = of.peers.iter().map(|peer| &peer.account.server_id);
@@ -85,6 +91,8 @@ mod tests {
             difference(&before, &after, |one, other| one == other)
         };
         assert_eq!(of(&[], &[]), "none");
+        assert!(!is_told("accounts: none") && !is_told("accounts: unchanged new, changed"));
+        assert!(is_told("accounts: new unchanged") && is_told("accounts: removed b; unchanged a"));
         assert_eq!(
             of(&[("a", 1), ("b", 1), ("c", 1)], &[("a", 1), ("b", 2), ("d", 1)]),
             "new d; changed b; removed c; unchanged a"

@@ -1,5 +1,8 @@
 //! The status of the agent as the operator is shown it, for programs: see docs/manual/omadmctl.1.md.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -48,7 +51,10 @@ impl Daemon {
                 "believed": clock.synchronised,
                 "waits": self.clock.waits_until().is_some(),
             },
-            "configuration": { "sound": self.is_configuration_sound() },
+            "configuration": {
+                "sound": self.is_configuration_sound(),
+                "problem": self.agent_state.problems.iter().next().map(ToString::to_string),
+            },
         })
     }
 
@@ -97,6 +103,9 @@ impl Daemon {
             "lastBeganAgo": last.get("ago"),
             "lastEnded": last.get("ended"),
             "lastInterfaces": last.get("interfaces"),
+            "lastCommands": last.get("commands"),
+            "lastCommandsFailed": last.get("failedCommands"),
+            "broken": self.agent_state.broken(&account.file),
             "nextTry": next.and_then(|next| next.at).map(wall),
             "nextCause": next.map(|next| next.cause.name()),
             "waitsFor": next.map(|next: Outlook| next.waits_for.words()),
@@ -242,13 +251,24 @@ pub(super) async fn link(agent_state: &AgentState) -> Json {
 pub(super) async fn disk(agent_state: &AgentState) -> Json {
     let path = agent_state.settings.paths.state.clone();
     let asked = path.clone();
-    let found = FILES.reading(path.clone(), move || statvfs(&asked).ok()).await.ok().flatten();
-    found.map_or(Json::Null, |found| {
+    let look = move || Some((statvfs(&asked).ok()?, set_aside(&asked)));
+    let found = FILES.reading(path.clone(), look).await.ok().flatten();
+    found.map_or(Json::Null, |(found, aside)| {
         let free = files::free(&found);
         let is_writable = !found.flags().contains(FsFlags::ST_RDONLY);
         let refused = agent_state.store.refused();
-        json!({ "path": path.display().to_string(), "free": free, "writable": is_writable, "refused": refused })
+        let path = path.display().to_string();
+        json!({ "path": path, "free": free, "writable": is_writable, "refused": refused, "setAside": aside })
     })
+}
+
+/// The store that was set aside last, and when, as long as it lies there.
+fn set_aside(state: &Path) -> Option<Json> {
+    let entries = fs::read_dir(state).ok()?.flatten();
+    let aside = entries.filter(|entry| entry.file_name().to_string_lossy().contains(".bad-"));
+    // To be renamed changes a file's state, and not its content.
+    let times = aside.filter_map(|entry| Some((entry.metadata().ok()?.ctime(), entry.path())));
+    times.max().map(|(time, path)| json!({ "path": path.to_string_lossy(), "time": time }))
 }
 
 /// The DevID; empty where the device can't tell it now.

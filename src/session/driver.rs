@@ -27,12 +27,12 @@ use crate::bearer::{Choice, ConnectionType};
 use crate::command::{self, Allowance, CommandContext, DataBudget, Report, Share, Whose};
 use crate::connectivity::{self, Carrier, Resolved};
 use crate::exec::{AfterSession, ExecSlots, Finished, SessionExecs};
-use crate::package::{self, Encoded, Package1, Profile, Reason, Verb};
+use crate::package::{self, Command, Encoded, Package1, Profile, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
-    Binding, Connection, PeerRole, Remedy, Request, Standing, TlsSettingsError, is_temporary, retry_after,
-    server_time,
+    Binding, Connection, PeerRole, Remedy, Request, Standing, TlsSettingsError, is_temporary, location,
+    retry_after, server_time,
 };
 use crate::tree::{Principal, SessionFacts, TreeError};
 use crate::uri::Moid;
@@ -83,6 +83,17 @@ pub struct Ended {
     pub server_time: Option<u64>,
     /// The interfaces that its last answer came by: that of the socket, and those below it. None: not known.
     pub interfaces: Vec<String>,
+    /// The commands that were executed, but for END.
+    pub commands: Commands,
+}
+
+/// How many commands of a session were executed, and how many of them failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// The number of all commands.
+    pub all: u32,
+    /// The number of those whose status is that of a failure.
+    pub failed: u32,
 }
 
 impl From<Outcome> for Ended {
@@ -95,6 +106,7 @@ impl From<Outcome> for Ended {
             alert_bound: AlertBound::default(),
             server_time: None,
             interfaces: Vec::new(),
+            commands: Commands::default(),
         }
     }
 }
@@ -128,6 +140,7 @@ struct Driver<'a> {
     /// Why the package was not answered, where that is to be logged.
     unanswered: Option<String>,
     server_time: Option<u64>,
+    commands: Commands,
     stopping: watch::Receiver<bool>,
 }
 
@@ -184,7 +197,10 @@ impl Session {
             ),
             Outcome::Failed { failure, .. } => {
                 let mut why = failure.to_string();
-                if let SessionFailure::Http(_) | SessionFailure::RefusedAlerts { .. } = failure {
+                if let SessionFailure::Http(_)
+                | SessionFailure::Moved { .. }
+                | SessionFailure::RefusedAlerts { .. } = failure
+                {
                     why = format!("{why} ({})", shown(&uri));
                 }
                 log::warn!(
@@ -223,6 +239,7 @@ impl Session {
         let mut yielder = Yielder::default();
         let outcome = loop {
             yielder.pause().await;
+            self.tell_wait(&action, &machine);
             let performed = match action {
                 // What the server has heard it has heard, and what is over is over.
                 Action::Deliver { .. } | Action::Finish(_) => driver.perform(action).await,
@@ -270,6 +287,7 @@ impl Session {
     async fn prepare(&self) -> Result<(Driver<'_>, String, Package1), PrepareError> {
         let Self { agent_state, peer, .. } = self;
         let account = &peer.account;
+        self.progress.waits(format_args!("what the first package says of the device"));
         let principal = Principal { account, session: SessionFacts::default() };
         let parameters = Parameters::of(&agent_state.tree, &agent_state.settings, &principal).await?;
         let client = peer.client(&parameters)?;
@@ -322,9 +340,29 @@ impl Session {
             is_abroad: false,
             unanswered: None,
             server_time: None,
+            commands: Commands::default(),
             stopping: self.stopping.clone(),
         };
         Ok((driver, uri, package1))
+    }
+
+    /// Notes what the action will wait for.
+    fn tell_wait(&self, action: &Action, machine: &SessionMachine) {
+        let progress = &self.progress;
+        let (failed, most) = machine.attempts();
+        match action {
+            Action::Post { .. } => {
+                let (package, attempt) = (machine.sent(), failed + 1);
+                let server =
+                    format_args!("the server's answer to package {package}, attempt {attempt} of {most}");
+                progress.waits(server);
+            }
+            Action::Wait(_) => progress.waits(format_args!("the next attempt, {} of {most}", failed + 1)),
+            Action::Execute { command, .. } => {
+                progress.waits(format_args!("the end of {}", shown_command(command)));
+            }
+            Action::Deliver { .. } | Action::Gather { .. } | Action::Finish(_) => {}
+        }
     }
 
     /// The reasons why the session is held. Of a bootstrap the server hears in the first session, also where a
@@ -373,12 +411,14 @@ impl Driver<'_> {
                     stopping: self.stopping.clone(),
                 };
                 let done = command::execute(&command, &mut context, &mut self.report).await;
-                let first = command.parameters.iter().flatten().next().map_or("", String::as_str);
-                let verb = command.verb.name();
-                let space = if first.is_empty() { "" } else { " " };
                 let status = done.status.code;
+                if command.verb != Verb::End {
+                    self.commands.all += 1;
+                    self.commands.failed += u32::from(status >= 400);
+                }
                 let why = self.report.take_why().map_or_else(String::new, |why| format!(": {why}"));
-                self.session.progress.tell("command", format_args!("{verb}{space}{first}: {status}{why}"));
+                let told = shown_command(&command);
+                self.session.progress.tell("command", format_args!("{told}: {status}{why}"));
                 Event::Executed(done)
             }
             Action::Deliver { results, carried, undeliverable } => {
@@ -474,6 +514,7 @@ impl Driver<'_> {
                         .get(CONTENT_TYPE)
                         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
                     retry_after: retry_after(&response.headers, SystemTime::now()),
+                    location: location(&response.headers),
                     body: if deaf { Vec::new() } else { response.body.to_vec() },
                 })
             }
@@ -609,9 +650,16 @@ impl Driver<'_> {
         let alert_bound = if is_learnt { AlertBound { most, refused } } else { AlertBound::default() };
         let (mut pending, untold) = self.execs.close();
         pending.extend(self.alerts.rest());
-        let (server_time, interfaces) = (self.server_time, self.interfaces);
-        Ended { outcome, pending, untold, alerts_left, alert_bound, server_time, interfaces }
+        let (server_time, interfaces, commands) = (self.server_time, self.interfaces, self.commands);
+        Ended { outcome, pending, untold, alerts_left, alert_bound, server_time, interfaces, commands }
     }
+}
+
+/// A command, as people are told of it: its verb, and its first parameter.
+fn shown_command(command: &Command) -> String {
+    let first = command.parameters.iter().flatten().next().map_or("", String::as_str);
+    let space = if first.is_empty() { "" } else { " " };
+    format!("{}{space}{first}", command.verb.name())
 }
 
 /// The facts of the session, and the interfaces that carry it: its bearer is that of the socket in use.

@@ -70,6 +70,8 @@ pub struct PackageAnswer {
     pub body: Vec<u8>,
     /// The Retry-After, as a duration from now.
     pub retry_after: Option<Duration>,
+    /// Where the server sends the agent instead, as it may be told.
+    pub location: Option<String>,
 }
 
 /// The action that the machine asks of the driver.
@@ -184,6 +186,16 @@ pub enum SessionFailure {
     /// The server answered with an HTTP status that ends the session.
     #[error("the server answered with HTTP status {0}")]
     Http(u16),
+    /// The server answered that it is elsewhere: a package goes nowhere but where the account says.
+    #[error(
+        "the server answered with HTTP status {status}: go to {to}; that is not done: packages go where the account says"
+    )]
+    Moved {
+        /// The HTTP status.
+        status: u16,
+        /// Where it sends the agent.
+        to: String,
+    },
     /// The server, of the approved enabler, refused a package that has alerts, perhaps for them.
     #[error(
         "the server answered with HTTP status {status} to a package with alerts: the next has {most} at most"
@@ -331,6 +343,12 @@ impl SessionMachine {
         &self.uri
     }
 
+    /// The number of packages that were sent, the one included that is on its way; sent again, it is the same.
+    #[must_use]
+    pub fn sent(&self) -> u32 {
+        self.sent
+    }
+
     /// The number of times that the package which waits to be sent again was sent, and how often it may be sent in all.
     #[must_use]
     pub fn attempts(&self) -> (u32, u32) {
@@ -379,7 +397,13 @@ impl SessionMachine {
             status => {
                 // It was not for the alerts.
                 (self.most_alerts, self.was_refused_alone) = (usize::MAX, false);
-                fail(SessionFailure::Http(status), Again::Never)
+                let failure = match &answer.location {
+                    Some(to) if (300..400).contains(&status) => {
+                        SessionFailure::Moved { status, to: to.clone() }
+                    }
+                    _ => SessionFailure::Http(status),
+                };
+                fail(failure, Again::Never)
             }
         }
     }

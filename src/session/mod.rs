@@ -9,7 +9,7 @@ pub(crate) mod queue;
 mod requested;
 
 pub use alert_bound::AlertBound;
-pub use driver::{Ended, Session, risk_of_session};
+pub use driver::{Commands, Ended, Session, risk_of_session};
 pub use machine::{Again, Outcome, SessionFailure};
 pub use outage::Outage;
 pub use queue::outlook::{Outlook, WaitsFor};

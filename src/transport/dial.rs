@@ -39,10 +39,9 @@ pub(super) async fn open(
     let mut step = "";
     let opening =
         Opening { client, binding, names, origin, standing, trust, moved, progress, step: &mut step };
-    match tokio::time::timeout(SET_UP, opening.run()).await {
-        Ok(done) => done,
-        Err(_) => Err(Failure::SetUp(step, SET_UP).at(origin)),
-    }
+    let done = tokio::time::timeout(SET_UP, opening.run()).await;
+    progress.step("");
+    done.unwrap_or_else(|_| Err(Failure::SetUp(step, SET_UP).at(origin)))
 }
 
 /// A connection that is being opened.
@@ -64,12 +63,16 @@ impl Opening<'_> {
     async fn run(self) -> Result<(Wire, SocketAddr), TransportError> {
         let Self { client, origin, step, progress, .. } = self;
         let at = |failure: Failure| failure.at(origin);
-        *step = "reading the trusted certificates";
+        let mut begins = |name: &'static str, wait: &'static str| {
+            *step = name;
+            progress.step(wait);
+        };
+        begins("reading the trusted certificates", "the files of the trusted certificates");
         // Before anything is sent: without roots there's no point.
         let config =
             if origin.secure { Some(client.tls.config(self.trust).await.map_err(at)?) } else { None };
         let proxy = client.proxies.of(origin).map_err(at)?;
-        *step = "resolving the name";
+        begins("resolving the name", "the name server");
         let link = match (self.binding, self.names) {
             (Binding::Interface(interface), Some(names)) => Some((names, interface.as_str())),
             _ => None,
@@ -88,7 +91,7 @@ impl Opening<'_> {
             let whose = if proxy.is_some() { "the proxy " } else { "" };
             progress.tell("name", format_args!("{whose}{host} is {} ({count} known)", first.ip()));
         }
-        *step = "TCP";
+        begins("TCP", "the TCP connection");
         let unconnected = |error: io::Error| {
             at(Failure::Connect(match &proxy {
                 Some(proxy) => io::Error::new(error.kind(), format!("the proxy {}: {error}", proxy.origin)),
@@ -104,13 +107,13 @@ impl Opening<'_> {
         progress.tell("TCP", format_args!("{reached} answers, port {}", next.port));
         let mut stream = Metered::new(stream, self.moved.clone(), Arc::clone(&client.usage));
         if let Some(proxy) = &proxy {
-            *step = "the proxy's tunnel";
+            begins("the proxy's tunnel", "the proxy's tunnel");
             stream = proxy.tunnel(stream, origin).await.map_err(at)?;
         }
         let wire = match config {
             None => Wire::Plain(stream),
             Some(config) => {
-                *step = "TLS";
+                begins("TLS", "the server, in TLS");
                 let host = origin.host.strip_suffix('.').unwrap_or(&origin.host).to_owned();
                 let name =
                     ServerName::try_from(host).map_err(|error| at(Failure::Request(error.to_string())))?;

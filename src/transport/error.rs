@@ -262,7 +262,7 @@ fn certificate(reason: &CertificateError, roots: &str) -> String {
             "it names no host (a subjectAltName is needed)".to_owned()
         }
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let mut names: Vec<&str> = presented.iter().map(String::as_str).take(4).collect();
+            let mut names: Vec<&str> = presented.iter().map(|name| plain(name)).take(4).collect();
             if presented.len() > names.len() {
                 names.push("…");
             }
@@ -273,6 +273,12 @@ fn certificate(reason: &CertificateError, roots: &str) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// A name of a certificate, without what it is a name of: `DnsName("dm.example")`.
+fn plain(name: &str) -> &str {
+    let inner = name.strip_suffix(')').and_then(|name| name.split_once('('));
+    inner.map_or(name, |(_, inner)| inner.trim_matches('"'))
 }
 
 fn alert(alert: AlertDescription) -> String {
@@ -291,5 +297,21 @@ fn alert(alert: AlertDescription) -> String {
         }
         AlertDescription::ProtocolVersion => "it speaks neither TLS 1.2 nor 1.3".to_owned(),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_certificate_are_told_as_they_are() {
+        for (name, told) in [
+            ("DnsName(\"dm.example\")", "dm.example"),
+            ("IpAddress(192.0.2.1)", "192.0.2.1"),
+            ("dm.example", "dm.example"),
+        ] {
+            assert_eq!(plain(name), told);
+        }
     }
 }

@@ -43,6 +43,6 @@ pub use produced::{Pieces, ProduceError, Produced};
 pub use proxy::Proxies;
 pub use reach::Binding;
 pub use request::{PeerRole, Request, Response};
-pub use retry_after::{retry_after, server_time};
+pub use retry_after::{location, retry_after, server_time};
 pub use tls::{TlsSettingsError, pem_valid_until};
 pub use usage::Usage;

@@ -1,9 +1,11 @@
-//! The response headers `Retry-After` (RFC 9110 10.2.3) and `Date` (6.6.1).
+//! The response headers `Retry-After` (RFC 9110 10.2.3), `Date` (6.6.1) and `Location` (10.2.2).
 
 use std::time::{Duration, SystemTime};
 
 use hyper::HeaderMap;
-use hyper::header::{DATE, HeaderName, RETRY_AFTER};
+use hyper::header::{DATE, HeaderName, LOCATION, RETRY_AFTER};
+
+use crate::uri::server::shown;
 
 /// The longest time that a server makes a gateway wait.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -28,6 +30,15 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 pub fn server_time(headers: &HeaderMap) -> Option<u64> {
     let since = date(headers, DATE)?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     Some(since.as_secs())
+}
+
+/// Where the server sends whoever asks instead, without what may hold secrets; `None` where it says nothing readable.
+#[must_use]
+pub fn location(headers: &HeaderMap) -> Option<String> {
+    /// The longest that a message shows.
+    const LONGEST: usize = 200;
+    let text = headers.get(LOCATION)?.to_str().ok()?;
+    Some(shown(text).chars().take(LONGEST).collect::<String>()).filter(|text| !text.is_empty())
 }
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {

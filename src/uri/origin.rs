@@ -20,6 +20,9 @@ pub enum OriginError {
     /// The text is no URI, or has no host.
     #[error("not an absolute http(s) URI")]
     NotAbsolute,
+    /// The port is no number that a port can have.
+    #[error("a port is a number from 1 to 65535")]
+    Port,
     /// The scheme is another one: `file:`, `ftp:`…
     #[error("scheme is neither https nor http")]
     Scheme,
@@ -52,7 +55,7 @@ impl Origin {
         let says_port = authority.as_str().rsplit(']').next().is_some_and(|rest| rest.contains(':'));
         let port = match authority.port_u16() {
             Some(port) => port,
-            None if says_port => return Err(OriginError::NotAbsolute),
+            None if says_port => return Err(OriginError::Port),
             None if secure => 443,
             None => 80,
         };
@@ -128,6 +131,6 @@ mod tests {
         assert_eq!("ftp://a/".parse::<Origin>(), Err(OriginError::Scheme));
         assert_eq!("https://user:pw@a/".parse::<Origin>(), Err(OriginError::UserInfo));
         assert_eq!("/relative".parse::<Origin>(), Err(OriginError::NotAbsolute));
-        assert!("https://a:99999/".parse::<Origin>().is_err());
+        assert_eq!("https://a:99999/".parse::<Origin>(), Err(OriginError::Port));
     }
 }

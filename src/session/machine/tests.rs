@@ -15,6 +15,7 @@ fn package2(commands: Json) -> Event {
         content_type: Some("application/vnd.oma.dm.request+json".into()),
         body: json!({ "CMD": commands }).to_string().into_bytes(),
         retry_after: None,
+        location: None,
     })
 }
 
@@ -171,6 +172,12 @@ fn other_statuses_end_the_session_for_good() {
             (SessionFailure::Http(status), Again::Never)
         );
     }
+    let (mut machine, _) = start();
+    let location = Some("https://portal.example/".to_owned());
+    let moved = PackageAnswer { status: 302, location, ..PackageAnswer::default() };
+    let (why, again) = failure(machine.handle(Event::Answered(moved), 0));
+    assert!(why.to_string().contains("302: go to https://portal.example/; that is not done"), "{why}");
+    assert_eq!(again, Again::Never);
 }
 
 #[test]
@@ -199,8 +206,12 @@ fn a_package2_that_cannot_be_read_executes_nothing() {
     ] {
         let (mut machine, _) = start();
         let content_type = Some(content_type.to_owned());
-        let answer =
-            PackageAnswer { status: 200, content_type, body: body.as_bytes().to_vec(), retry_after: None };
+        let answer = PackageAnswer {
+            status: 200,
+            content_type,
+            body: body.as_bytes().to_vec(),
+            ..PackageAnswer::default()
+        };
         let (failure, again) = failure(machine.handle(Event::Answered(answer), 0));
         assert!(matches!(failure, SessionFailure::Package(_)), "{body}: {failure}");
         assert_eq!(again, Again::Never);
@@ -275,6 +286,7 @@ fn with_results(results: Json) -> Event {
         content_type: Some("application/vnd.oma.dm.request+json".into()),
         body,
         retry_after: None,
+        location: None,
     })
 }
 
@@ -317,6 +329,7 @@ fn what_only_looks_like_an_answer_delivers_nothing() {
             content_type: Some("text/html".into()),
             body: b"<html>".to_vec(),
             retry_after: None,
+            location: None,
         }),
     ] {
         let (mut machine, _) =

@@ -1,12 +1,15 @@
-//! Table `alerts`: an alert, as JSON with the draft's names.
+//! Table `alerts`: an alert, as JSON with the draft's names, and `At`, when it was raised.
 
 use serde_json::{Map, Value as Json};
 
 use crate::base::OneByOne as _;
 use crate::package::Alert;
 
-/// Writes the alert for the store.
-pub(crate) fn to_json(alert: &Alert) -> Vec<u8> {
+/// The member that says when it was raised, in seconds since 1970. Alerts of earlier versions have none.
+pub(crate) const AT: &str = "At";
+
+/// Writes the alert, which was raised `at` that time, for the store.
+pub(crate) fn to_json(alert: &Alert, at: Option<u64>) -> Vec<u8> {
     let members = [
         ("AlertType", Some(&alert.alert_type)),
         ("MIMEType", alert.mime_type.as_ref()),
@@ -19,6 +22,7 @@ pub(crate) fn to_json(alert: &Alert) -> Vec<u8> {
         .filter_map(|(name, value)| Some((name.to_owned(), Json::from(value?.as_str()))))
         .one_by_one();
     object.extend(alert.data.clone().map(|data| ("Data".to_owned(), data)));
+    object.extend(at.map(|at| (AT.to_owned(), at.into())));
     Json::Object(object).to_string().into_bytes()
 }
 
