@@ -104,6 +104,7 @@ impl Inside {
                 Action::Post { package, .. } => {
                     sent += package.body.len();
                     Event::Answered(PackageAnswer {
+                        location: None,
                         status: 200,
                         content_type: Some(REQUEST.to_owned()),
                         body: package2.to_vec(),
