@@ -36,7 +36,7 @@ lint: ## format, clippy, rustdoc, dependencies, fuzz targets
 	cargo deny --locked check bans licenses sources
 	RUSTC_BOOTSTRAP=1 cargo check --locked --manifest-path tests/fuzz/Cargo.toml
 
-test: ## unit, integration and documentation tests; ONLY=NAME: that one
+test: ## unit, integration and documentation tests, as root; ONLY=NAME: that one
 	cargo nextest run --locked --all-features --no-fail-fast $(if $(ONLY),$(ONLY_WHERE) -E 'test(/$(ONLY_NAME)/)')
 	$(if $(ONLY),,cargo test --locked --all-features --doc)
 

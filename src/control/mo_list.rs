@@ -179,11 +179,14 @@ pub(super) fn show<O: Write, E: Write>(
     let is_of_objects =
         |problem: &&Problem| place.folders.iter().any(|folder| problem.file.starts_with(folder));
     let mut others = blame(&mut rows, found.iter().filter(is_of_objects));
-    others.extend(blame(&mut rows, problems.iter()));
+    for own in blame(&mut rows, problems.iter()) {
+        if !others.contains(&own) {
+            others.push(own);
+        }
+    }
     if let Some(agent) = &agent {
         overlay(&mut rows, agent);
     }
-    others.dedup();
     let is_well = others.is_empty() && rows.iter().all(|row| row.problems == 0);
     if as_json {
         let objects: Json = rows.iter().map(Row::to_json).collect();

@@ -98,7 +98,7 @@ impl Read {
             && self.is_watched.is_some()
     }
 
-    /// All that is wrong with the files, in their order.
+    /// All that is wrong with the files that were read, in their order.
     pub(super) fn problems(&self) -> Problems {
         let mut all = self.of_settings.clone();
         let paths = &self.settings.paths;

@@ -1,7 +1,6 @@
 //! The loader: from files to an [`AgentState`], at start and at every reload.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +41,20 @@ pub(super) enum LoadError {
     /// The configuration's disk does not answer.
     #[error("omadmd.toml: {0}")]
     Stuck(#[from] Stuck),
+}
+
+impl LoadError {
+    /// What is wrong with the settings' files.
+    pub(super) fn problems(&self) -> Problems {
+        match self {
+            Self::Broken(problems) => problems.clone(),
+            Self::Stuck(stuck) => {
+                let mut problems = Problems::default();
+                problems.file(Path::new("omadmd.toml"), stuck.to_string());
+                problems
+            }
+        }
+    }
 }
 
 /// The options that the agent runs on.
@@ -108,8 +121,8 @@ pub(super) struct Loader {
     /// The names of what did not answer when it was last read: files and folders by their path, all of a kind by its
     /// name.
     silent: Mutex<OrderedSet<PathBuf>>,
-    /// Whether the settings' files were sound when they were last read.
-    has_sound_settings: AtomicBool,
+    /// What was wrong with the settings' files when they were last read.
+    of_settings: Mutex<Problems>,
     /// The objects that are being unpacked.
     unpacking: Mutex<Unpacking>,
     /// Whether it was logged that not every change of the folders is told.
@@ -130,7 +143,7 @@ impl Loader {
             crash_guard: Arc::default(),
             silent: Mutex::default(),
             unpacking: Mutex::default(),
-            has_sound_settings: AtomicBool::new(true),
+            of_settings: Mutex::default(),
             unwatched: Said::default(),
             bus: Mutex::default(),
             helper: Mutex::default(),
@@ -139,7 +152,7 @@ impl Loader {
         let LoadedSettings { mut settings, problems, fell_back } =
             self::settings(selection, environment.clone()).await?.map_err(DaemonError::Configuration)?;
         say(&problems);
-        loader.note_settings(problems.is_empty());
+        loader.note_settings(problems.clone());
         if fell_back {
             log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "what is in /etc/omadm/omadmd.toml and its fragments is not used: running on the vendor's configuration alone"
@@ -159,7 +172,7 @@ impl Loader {
         if !Tree::roll_back_interrupted(&opened.store, &machine).await {
             base::spawn(Tree::roll_back_later(Arc::clone(&opened.store), machine));
         }
-        let read = Read::folders(settings, environment, &watcher.watched(), Patience::START).await;
+        let mut read = Read::folders(settings, environment, &watcher.watched(), Patience::START).await;
         loader.note_silent(&read, None);
         let folders = read.known(&[]);
         if !read.is_whole() {
@@ -167,8 +180,8 @@ impl Loader {
             watcher.look_again(waking::now());
         }
         let has_objects = read.has_objects();
-        let mut wrong = problems.clone();
-        wrong.append(read.problems());
+        let is_unpacked = !loader.take_unpacked(&mut read).is_empty();
+        let wrong = loader.all_problems(&read);
         let files = match read.accounts {
             Ok(found) => {
                 say(&found.problems);
@@ -192,8 +205,7 @@ impl Loader {
         };
         let objects = read.objects.map_or_else(
             |_| (Vec::new(), false),
-            |mut found| {
-                let is_unpacked = !loader.take_unpacked(&mut found).is_empty();
+            |found| {
                 say(&found.problems);
                 for folder in not_served(&found.problems, &[]) {
                     log::error!("{}: the management object is not served", folder.display());
@@ -210,14 +222,24 @@ impl Loader {
         Ok((loader, Arc::new(agent_state), watcher))
     }
 
-    /// Notes whether the settings' files, which were just read, are sound.
-    pub(super) fn note_settings(&self, are_sound: bool) {
-        self.has_sound_settings.store(are_sound, Ordering::Relaxed);
+    /// Notes what is wrong with the settings' files, which were just read.
+    pub(super) fn note_settings(&self, problems: Problems) {
+        *self.of_settings.lock().unwrap_or_else(PoisonError::into_inner) = problems;
     }
 
     /// Whether the settings' files were sound when they were last read.
     pub(super) fn has_sound_settings(&self) -> bool {
-        self.has_sound_settings.load(Ordering::Relaxed)
+        self.of_settings.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// All that is wrong with the files: with those that were read now, and with the settings', when they were last.
+    fn all_problems(&self, read: &Read) -> Problems {
+        let mut all = read.problems();
+        if read.of_settings.is_empty() {
+            all.append(self.of_settings.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            all.sort();
+        }
+        all
     }
 
     /// Reads files again, apart from the agent's own thread. What comes of it is for [`Loader::renew`].
@@ -248,11 +270,12 @@ impl Loader {
     }
 
     /// The agent state that comes after the one before, in which what is broken now, or does not answer, is as it was.
-    pub(super) async fn renew(&self, read: Read, before: &AgentState) -> AgentState {
+    pub(super) async fn renew(&self, mut read: Read, before: &AgentState) -> AgentState {
         self.note_silent(&read, Some(before));
         let folders = read.known(&before.folders);
         let has_objects = read.has_objects();
-        let wrong = read.problems();
+        let unpacked = self.take_unpacked(&mut read);
+        let wrong = self.all_problems(&read);
         let files = match read.accounts {
             Ok(found) => {
                 say(&found.problems);
@@ -267,8 +290,7 @@ impl Loader {
             }
         };
         let objects = match read.objects {
-            Ok(mut found) => {
-                let unpacked = self.take_unpacked(&mut found);
+            Ok(found) => {
                 let FolderContent { all: mut objects, problems, silent, .. } = found;
                 let is_all = problems.is_empty() && silent.is_empty() && unpacked.is_empty();
                 say(&problems);
@@ -306,7 +328,8 @@ impl Loader {
     }
 
     /// Takes away the problems of objects that are being unpacked, and have not been for long; returns their folders.
-    fn take_unpacked(&self, found: &mut FolderContent<Arc<ManagementObject>>) -> OrderedSet<PathBuf> {
+    fn take_unpacked(&self, read: &mut Read) -> OrderedSet<PathBuf> {
+        let Ok(found) = &mut read.objects else { return OrderedSet::default() };
         let mut unpacking = self.unpacking.lock().unwrap_or_else(PoisonError::into_inner);
         unpacking.take(&found.unpacked, &mut found.problems, waking::now())
     }

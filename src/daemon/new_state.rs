@@ -22,8 +22,10 @@ impl Daemon {
         let answers = if again == Some(Scope::Everything) { Vec::new() } else { self.answer_reload(&reread) };
         let Reread { scope, read } = reread;
         if scope == Scope::Everything {
-            let are_sound = read.as_ref().is_ok_and(|read| read.of_settings.is_empty());
-            self.config_files.loader.note_settings(are_sound);
+            self.config_files.loader.note_settings(match &read {
+                Ok(read) => read.of_settings.clone(),
+                Err(error) => error.problems(),
+            });
         }
         match read {
             Ok(read) => {

@@ -36,7 +36,7 @@ pub struct Tree {
     pub(super) machine: Arc<Machine>,
     /// The time when the agent started: a pinned node's `wait` counts from here.
     pub(super) started: Instant,
-    /// The ClientURIs of nodes that fail to be read, so far as the journal has a line about them.
+    /// The nodes that fail to be read, so far as the journal has a line about them.
     failing: SaidOf<NodeKey>,
 }
 

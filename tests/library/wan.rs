@@ -8,7 +8,7 @@ const EXPECTED: [&str; 19] = [
     "before 192.0.2.2/24",
     "trial 192.0.2.9/24",
     "confirm 0",
-    "apply 0 192.0.2.9/24 kept",
+    "apply 0 192.0.2.9/24 ",
     "unconfirmed 1 192.0.2.9/24",
     "late 3 192.0.2.9/24",
     "wrong 1 192.0.2.9/24",
