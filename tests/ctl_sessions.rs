@@ -98,7 +98,8 @@ async fn what_is_waited_for_before_a_connection_stands_is_told() {
     let bench = bench_at(&format!("https://{}/dm", listener.local_addr().unwrap())).await;
     let agent = Agent::start(&bench).await;
     bench.notify().await;
-    until(&agent, &["status"], "waits for the server, in TLS, for ").await;
+    let what = "the server, in TLS, then the server's answer to package 1, attempt 1 of 6, for ";
+    until(&agent, &["status"], &format!("waits for {what}")).await;
     agent.stop().await;
 }
 

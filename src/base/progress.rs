@@ -70,7 +70,11 @@ impl Progress {
     #[must_use]
     pub fn waits_for(&self) -> Option<(String, Instant)> {
         let wait = self.wait.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        let what = if wait.step.is_empty() { wait.what.clone() } else { wait.step.to_owned() };
+        let what = match (wait.step, wait.what.as_str()) {
+            ("", what) => what.to_owned(),
+            (step, "") => step.to_owned(),
+            (step, what) => format!("{step}, then {what}"),
+        };
         Some((what, wait.since)).filter(|(what, _)| !what.is_empty())
     }
 }
@@ -84,10 +88,12 @@ mod tests {
         let progress = Progress::default().watched();
         let waits = || progress.waits_for().map(|(what, _)| what);
         assert_eq!(waits(), None);
+        progress.step("the name");
+        assert_eq!(waits().as_deref(), Some("the name"));
         progress.waits(format_args!("the answer to {}", 1));
         assert_eq!(waits().as_deref(), Some("the answer to 1"));
         progress.step("TCP");
-        assert_eq!(progress.clone().waits_for().unwrap().0, "TCP");
+        assert_eq!(progress.clone().waits_for().unwrap().0, "TCP, then the answer to 1");
         progress.step("");
         assert_eq!(waits().as_deref(), Some("the answer to 1"));
         progress.step("TLS");

@@ -21,6 +21,9 @@ use crate::session::{Cause, SessionRequest};
 use crate::store::{Change, StoreError};
 use crate::uri::ServerId;
 
+/// What lists something: of one type, so that there is one piece of code that waits for it.
+type Listing = Box<dyn FnOnce() -> Result<String, StoreError> + Send>;
+
 /// The most alerts that are listed.
 const MOST_LISTED: usize = 1000;
 
@@ -59,22 +62,12 @@ impl Daemon {
             }
             Request::ListAlerts => {
                 let store = Arc::clone(&self.agent_state.store);
-                let listed = async move {
-                    let text = move || Ok(alert::waiting(&store, MOST_LISTED)?.to_string());
-                    in_store(text).await.map(|text| Values::Of("s", Json::from(vec![text])))
-                };
-                self.service.answer_by(listed, caller, &[]);
+                let list = move || Ok(alert::waiting(&store, MOST_LISTED)?.to_string());
+                self.list(Box::new(list), caller);
             }
             Request::ListObjects => {
                 let agent_state = Arc::clone(&self.agent_state);
-                let listed = async move {
-                    let listed = DOCUMENTS.run(move || objects_json(&agent_state)).await;
-                    let failed = |why: String| Refusal::own("StoreFailed", why);
-                    let listed = listed.map_err(|stuck| failed(stuck.to_string()))?;
-                    let listed = listed.map_err(|error| failed(error.to_string()))?;
-                    Ok(Values::Of("s", Json::from(vec![listed.to_string()])))
-                };
-                self.service.answer_by(listed, caller, &[]);
+                self.list(Box::new(move || Ok(objects_json(&agent_state)?.to_string())), caller);
             }
             Request::DropAlerts(server) => self.drop_alerts(&server, caller),
             Request::Get(client_uri) => self.read(client_uri, false, caller),
@@ -108,6 +101,12 @@ impl Daemon {
                 });
             }
         }
+    }
+
+    /// Answers with what is listed by reading the store.
+    fn list(&mut self, list: Listing, caller: Caller) {
+        let listed = async move { in_store(list).await.map(|text| Values::Of("s", Json::from(vec![text]))) };
+        self.service.answer_by(listed, caller, &[]);
     }
 
     /// Asks for a session with an account's server, at once.

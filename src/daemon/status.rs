@@ -24,7 +24,7 @@ use crate::session::Outlook;
 use crate::spanned::Problem;
 use crate::store::{Store, StoreError};
 use crate::transport::{Auth, Usage, pem_valid_until};
-use crate::tree::{Operator, TreeError};
+use crate::tree::Operator;
 use crate::uri::{Moid, ServerId};
 
 /// The version of the shape: it grows where a name goes, or means something else. New names may come without.
@@ -214,7 +214,7 @@ pub(super) async fn helper(agent_state: &AgentState) -> Json {
 }
 
 /// The management objects that are served, where they are looked for, and what is wrong with the files.
-pub(super) fn objects_json(agent_state: &AgentState) -> Result<Json, TreeError> {
+pub(super) fn objects_json(agent_state: &AgentState) -> Result<Json, StoreError> {
     let AgentState { settings, tree, problems, .. } = agent_state;
     let object = |(object, roots): (&ManagementObject, Vec<String>)| {
         let folder = object.folder.to_string_lossy();

@@ -304,6 +304,7 @@ impl Session {
         let mut connection =
             client.connection(self.binding.clone()).with_names(Resolved::new(Arc::clone(bus)));
         connection.follow(&self.progress);
+        self.progress.waits(format_args!(""));
         // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
         let (facts, interfaces) = match uri.parse() {
             Ok(uri)

@@ -10,7 +10,7 @@ use crate::config::Account;
 use crate::ddf::NodeName;
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::package::{Profile, SupportedMo};
-use crate::store::{Change, NodeKey, Store, Stored};
+use crate::store::{Change, NodeKey, Store, StoreError, Stored};
 use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
@@ -140,7 +140,7 @@ impl Tree {
     ///
     /// # Errors
     /// The store failed.
-    pub fn instance_roots(&self) -> Result<Vec<(&ManagementObject, Vec<String>)>, TreeError> {
+    pub fn instance_roots(&self) -> Result<Vec<(&ManagementObject, Vec<String>)>, StoreError> {
         let state = TreeState::of(self.store.snapshot()?);
         let of = |object| {
             let instances = self.instances(object, &state)?.into_iter();
@@ -187,7 +187,7 @@ impl Tree {
         &self,
         object: &ManagementObject,
         state: &TreeState,
-    ) -> Result<Vec<Instance>, TreeError> {
+    ) -> Result<Vec<Instance>, StoreError> {
         let mut instances: Vec<Instance> = object
             .instances
             .iter()
