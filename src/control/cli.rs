@@ -149,17 +149,12 @@ impl Arguments {
         }
         let is_room =
             COMMANDS.iter().any(|about| about.words.split_once(' ').is_some_and(|(room, _)| room == first));
-        let known = || COMMANDS.iter().map(|about| about.words);
+        let both = format!("{first} {second}");
+        let commands: Vec<&str> = COMMANDS.iter().map(|about| about.words).collect();
+        let words: Vec<&str> = commands.iter().filter_map(|words| words.split(' ').next()).collect();
         let (wrong, close) = match is_room {
-            true => {
-                let both = format!("{first} {second}");
-                (format!("`{both}`"), meant(&both, known()))
-            }
-            false => {
-                let both = meant(&format!("{first} {second}"), known());
-                let words = known().flat_map(|words| words.split(' ').next());
-                (format!("{first:?}"), both.or_else(|| meant(first, words)))
-            }
+            true => (format!("`{both}`"), meant(&both, commands)),
+            false => (format!("{first:?}"), meant(&both, commands).or_else(|| meant(first, words))),
         };
         let close = close.map_or_else(String::new, |close| format!("; did you mean `{close}`?"));
         Err(match (first, second) {

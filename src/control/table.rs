@@ -134,7 +134,7 @@ impl Paper {
                 writeln!(out)?;
             }
             for (header, said) in headers.iter().zip(row).filter(|(_, said)| !said.is_empty()) {
-                self.line(out, &header.to_lowercase(), said, Tone::Plain)?;
+                self.line(out, &header.to_ascii_lowercase(), said, Tone::Plain)?;
             }
         }
         Ok(())
