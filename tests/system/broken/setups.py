@@ -47,7 +47,7 @@ def no_account(bench):
     account(bench)
 
 
-@setup(start=[1, "no account has the server id"], status=[0, "configuration a file is broken: `omadmctl config check`"])
+@setup(start=[1, "no account has the server id"], status=[0, "configuration /etc/omadm/", "`omadmctl config check` says all"])
 def slip(bench):
     """the account has a slip when the agent starts"""
     account(bench, "name =", "nmae =")
@@ -55,7 +55,7 @@ def slip(bench):
     account(bench)
 
 
-@setup(start=[0, "completed"], status=[0, "configuration a file is broken: `omadmctl config check`"])
+@setup(start=[0, "completed"], status=[0, "configuration /etc/omadm/", "`omadmctl config check` says all"])
 def later_slip(bench):
     """the account has a slip while the agent runs, which goes on with the old one"""
     bench.account("acme", "name =", "nmae =")
@@ -164,7 +164,7 @@ def portal(bench):
     bench.server.answers()
 
 
-@setup(start=[0, "completed"], status=[0, "configuration a file is broken: `omadmctl config check`"])
+@setup(start=[0, "completed"], status=[0, "configuration /etc/omadm/", "`omadmctl config check` says all"])
 def settings(bench):
     """the settings have a slip when the agent starts, which goes on with the vendor's"""
     sound = bench.machine.run("cat", SETTINGS)
@@ -175,7 +175,7 @@ def settings(bench):
     restart(bench)
 
 
-@setup(start=[1, "no account has the server id"], status=[0, "configuration a file is broken"])
+@setup(start=[1, "no account has the server id"], status=[0, "configuration /etc/omadm/"])
 def http(bench):
     """the account's address is no https"""
     account(bench, "https://", "http://")
@@ -203,7 +203,7 @@ def clock_ahead(bench):
     restart(bench)
 
 
-@setup(start=[1, "no account has the server id"], status=[0, "configuration a file is broken"])
+@setup(start=[1, "no account has the server id"], status=[0, "configuration /etc/omadm/"])
 def open_password(bench):
     """everybody may read the password's file"""
     bench.machine.run("chmod", "0644", f"{ACCOUNTS}/dm.password")
@@ -213,7 +213,7 @@ def open_password(bench):
     restart(bench)
 
 
-@setup(start=[1, "no account has the server id"], status=[0, "configuration a file is broken"])
+@setup(start=[1, "no account has the server id"], status=[0, "configuration /etc/omadm/"])
 def unreadable(bench):
     """the agent may not read the account's file"""
     bench.machine.run("chown", "root:root", f"{ACCOUNTS}/acme.toml")
@@ -262,7 +262,7 @@ def no_link(bench):
     link(bench, "link", "set", "eth0", "up")
 
 
-@setup(start=[0, "completed"], status=[0, "configuration a file is broken: `omadmctl config check`"])
+@setup(start=[0, "completed"], status=[0, "configuration /etc/omadm/", "`omadmctl config check` says all"])
 def described(bench):
     """an object's mapping is broken"""
     text = (HERE / "object/probe.toml").read_text()

@@ -15,7 +15,7 @@ def reboot(bench):
     before = manager.get(f"{SYSTEM}/BootId")
     assert manager.statuses(["EXEC", f"{SYSTEM}/Operations/Reboot"]) == [202]
     machine.reboots()
-    assert manager.alert(60) == (ENDED, f"{SYSTEM}/Operations/Reboot", 200)
+    assert manager.alert(120) == (ENDED, f"{SYSTEM}/Operations/Reboot", 200)
     assert manager.get(f"{SYSTEM}/BootId") != before
     machine.cut()
     machine.boot()
@@ -27,16 +27,16 @@ def reboot(bench):
 def upgraded(bench):
     """an upgrade of the package in the middle of an EXEC leaves that running, and its end is told once"""
     machine, manager, ping = bench.machine, bench.manager, f"{DIAGNOSTICS}/IPPing"
-    writes = [manager.write(f"{ping}/{name}", value) for name, value in (("Host", "192.0.2.1"), ("NumberOfRepetitions", 12))]
+    writes = [manager.write(f"{ping}/{name}", value) for name, value in (("Host", "192.0.2.1"), ("NumberOfRepetitions", 40))]
     assert manager.statuses(*writes, ["EXEC", f"{ping}/Operations/Start"]) == [200, 200, 202]
     running = lambda: machine.run("pgrep", "ping", check=False)  # noqa: E731
     wait(running)
     pids, agent = running(), bench.pid()
     machine.run("dpkg", "--install", DEB)
     assert bench.pid() not in ("0", agent) and running() == pids
-    assert manager.alert(60) == (ENDED, f"{ping}/Operations/Start", 200)
+    assert manager.alert(120) == (ENDED, f"{ping}/Operations/Start", 200)
     shown = manager.get(ping)
-    assert (shown["DiagnosticsState"], shown["SuccessCount"]) == ("Complete", 12), shown
+    assert (shown["DiagnosticsState"], shown["SuccessCount"]) == ("Complete", 40), shown
 
 
 @check
