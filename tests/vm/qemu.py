@@ -23,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 ACCEL = os.environ.get("QEMU_ACCEL", "tcg")
 # How a machine is started again by QEMU itself, and how it ends.
 RESET, ENDED = "RESET", "SHUTDOWN"
+# A machine that starts again may do so twice on the way, and can't have booted and gone down again in so many seconds.
+ONCE_MORE = 3
 
 
 def image():
@@ -80,9 +82,14 @@ class Monitor:
         self("qmp_capabilities")
 
     def listen(self):
+        last = -ONCE_MORE
         try:
             for line in self.lines:
                 said = json.loads(line)
+                if said.get("event") == RESET:
+                    before, last = last, said["timestamp"]["seconds"]
+                    if last - before < ONCE_MORE:
+                        continue
                 (self.events if "event" in said else self.answers).put(said)
         except (OSError, ValueError):
             pass
@@ -190,9 +197,9 @@ class Machine:
             except TimeoutError:
                 pass
 
-    def console(self):
+    def console(self, length=2000):
         """The last that it has said on its console."""
-        return Path(self.at("console")).read_text(errors="replace")[-2000:]
+        return Path(self.at("console")).read_text(errors="replace")[-length:]
 
     def cut(self):
         """The power fails: nothing is told, nothing is stopped, and what was not flushed is gone."""
@@ -207,7 +214,7 @@ class Machine:
 
     def reset(self, seconds=60):
         """Waits until the machine starts again, by itself or by what watches it."""
-        assert self.monitor.until(RESET, seconds), "it has ended"
+        assert self.monitor.until(RESET, seconds * machine.PATIENCE), "it has ended"
         # What was asked before is not answered any more.
         self.connect()
 
