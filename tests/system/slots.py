@@ -59,8 +59,8 @@ After=boot-slot.service
 ExecStart=
 ExecStart=/bin/sh -c 'exec /usr/bin/rauc --override-boot-slot="$(cat /run/slot)" service'
 """
-# Holds an installation up, once, as long as there is something to be held up for.
-BEFORE = "#!/bin/sh\n[ -e /var/lib/slow ] || exit 0\nrm /var/lib/slow\ntouch /run/installing\nexec sleep 60\n"
+# Holds an installation up, once, as long as there is something to be held up for: that it was is on the disk before.
+BEFORE = "#!/bin/sh\n[ -e /var/lib/slow ] || exit 0\nrm /var/lib/slow\nsync /var/lib\ntouch /run/installing\nexec sleep 60\n"
 RELEASE = 'ID=acme\nVERSION_ID="12"\nIMAGE_VERSION={version}\nEND\n'
 
 

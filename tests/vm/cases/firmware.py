@@ -18,13 +18,19 @@ def options(folder):
     drives = []
     for name in ("slot-a", "slot-b"):
         subprocess.run(["truncate", "--size=1M", folder / name], check=True)
-        drives += ["-drive", f"file={folder / name},format=raw,if=virtio,serial={name}"]
+        drives += ["-drive", f"file={folder / name},format=raw,if=virtio"]
     return drives
 
 
 def download(bench, version):
     write = bench.manager.write(f"{FUMO}/Download/PkgURL", f"https://dm.example/{version}.raucb")
     assert bench.manager.statuses(write, ["EXEC", f"{FUMO}/Download"]) == [200, 202]
+
+
+def booted(bench):
+    """The slot that the machine runs from. What RAUC says names the other one as well."""
+    said = bench.machine.run("rauc", "status", both=True)
+    return said.lower().partition("booted from: ")[2].partition(" ")[0] or said
 
 
 @check
@@ -35,7 +41,7 @@ def two_slots(bench):
     installed(bench)
     machine.run("sh", "-euc", "ln -s /dev/vdb /var/lib/slots/a; ln -s /dev/vdc /var/lib/slots/b; systemctl --no-block reboot")
     machine.reboots()
-    assert "rootfs.0" in machine.run("rauc", "status"), machine.run("rauc", "status")
+    assert booted(bench) == "rootfs.0"
     assert bench.manager.get(f"{DETAIL}/FwV") == "1"
 
 
@@ -55,14 +61,14 @@ def verity(bench):
     assert manager.statuses(["EXEC", f"{FUMO}/Update"]) == [202]
     wait(lambda: machine.run("ls", "/run/installing", check=False), 60)
     # The bundle is mounted by way of a loop device and dm-verity.
-    assert machine.run("cat", "/sys/block/dm-0/dm/uuid").startswith("CRYPT-VERITY"), "there is no dm-verity device"
+    assert "verity" in (name := machine.run("cat", "/sys/block/dm-0/dm/name", check=False, both=True)), name
     machine.cut()
     machine.boot()
     # It installs, and boots into the other slot.
     machine.reboots(180)
     assert manager.alert(120) == (UPDATE, f"{FUMO}/", 200)
     assert manager.get(f"{DETAIL}/FwV") == "2"
-    assert "rootfs.1" in machine.run("rauc", "status")
+    assert booted(bench) == "rootfs.1"
     assert machine.run("sh", "-c", "ls /var/lib/omadm-fumo | grep package || true") == ""
 
 
