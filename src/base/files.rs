@@ -95,6 +95,17 @@ pub(crate) fn is_in_place(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// Any of the file system's but that it isn't there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The number of bytes that are free on a disk, to who is not root.
 #[allow(clippy::unnecessary_cast, reason = "both have 32 bits on some machines")]
 pub(crate) fn free(disk: &Statvfs) -> u64 {

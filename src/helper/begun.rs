@@ -11,13 +11,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest as _, Sha256};
 
-use super::kept;
+use super::kept::{self, Held, NOTE};
 use super::lock::Lock;
 use super::outcome::Failure;
 use super::record::{booted, is_old};
@@ -29,8 +28,6 @@ use crate::helper_protocol::{HelperOp, HelperRequest, MAX_FRAME, code, hex};
 const MOST: usize = 16;
 /// How often one goes on, at the most: as often as the agent begins one again.
 const MOST_TIMES: u32 = 7;
-/// What the names of notes begin with: no record of a change is called so.
-const PREFIX: &str = "begun.";
 
 /// The place of the note of an EXEC, and what was found there. As long as it is held nobody else begins that EXEC with
 /// a note, nor has it go on.
@@ -64,11 +61,11 @@ impl Begun {
     pub(super) fn find(request: &HelperRequest, op: &HelperOp, rules: &Rules) -> Result<Self, Failure> {
         let subject = (&request.server, &request.folder, &op.node, &op.vars, &op.miid);
         let subject = serde_json::to_vec(&subject).unwrap_or_default();
-        let name = format!("{PREFIX}{}", hex(&Sha256::digest(subject)));
+        let name = format!("{NOTE}{}", hex(&Sha256::digest(subject)));
         kept::folder(rules)?;
         let runs = || Failure::new(code::NOT_NOW, "the same EXEC runs: it does not go on beside itself");
+        let lock = Lock::try_take(&kept::lock_path(&name, rules))?.ok_or_else(runs)?;
         let path = rules.kept.join(name);
-        let lock = Lock::try_take(&lock_of(&path))?.ok_or_else(runs)?;
         Ok(Self { note: young(&path)?, path, _lock: lock })
     }
 
@@ -153,52 +150,35 @@ fn read(path: &Path) -> Option<serde_json::Result<Note>> {
     Some(serde_json::from_slice(&json))
 }
 
-/// Has no note keep an `input` that is too old. What is begun or goes on meanwhile is left alone.
-pub(super) fn forget_old(rules: &Rules) -> io::Result<()> {
-    for (_, path) in notes(&rules.kept)? {
+/// Deletes what writes that were cut short have left, secrets maybe, and the `input` of notes where that is too old.
+/// What somebody else is at is left alone.
+pub(super) fn tidy(rules: &Rules) -> io::Result<()> {
+    if !rules.kept.is_dir() {
+        return Ok(());
+    }
+    let Held { torn, notes, .. } = Held::list(&rules.kept)?;
+    for (path, owner) in torn {
+        if let Some(_lock) = Lock::try_take(&kept::lock_path(&owner, rules))? {
+            files::remove(&path)?;
+        }
+    }
+    for name in notes {
+        let path = rules.kept.join(&name);
+        // Most requests find nothing to do, and then write nothing, not even a lock.
         let is_young = read(&path).is_none_or(|note| note.is_ok_and(|note| note.is_young()));
-        if !is_young && let Some(_lock) = Lock::try_take(&lock_of(&path))? {
+        if !is_young && let Some(_lock) = Lock::try_take(&kept::lock_path(&name, rules))? {
             young(&path)?;
         }
     }
     Ok(())
 }
 
-/// The notes there are, each with the time when it was written.
-fn notes(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
-    let mut notes = Vec::new();
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(notes),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(PREFIX) && !name.ends_with(".lock")) {
-            let written = entry.metadata().and_then(|found| found.modified());
-            notes.push((written.unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
-        }
-    }
-    Ok(notes)
-}
-
-fn lock_of(note: &Path) -> PathBuf {
-    let mut lock = note.as_os_str().to_owned();
-    lock.push(".lock");
-    lock.into()
-}
-
 /// Deletes the oldest notes but `own`, so that there is room for that.
 fn make_room(folder: &Path, own: &Path) -> io::Result<()> {
-    let mut others = notes(folder)?;
-    others.retain(|(_, path)| path != own);
-    others.order();
+    let written = |path: &PathBuf| fs::metadata(path).and_then(|found| found.modified()).ok();
+    let mut others: Vec<PathBuf> = Held::list(folder)?.notes.iter().map(|name| folder.join(name)).collect();
+    others.retain(|path| path != own);
+    others.order_by_key(written);
     let surplus = (others.len() + 1).saturating_sub(MOST);
-    for (_, path) in others.iter().take(surplus) {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+    others.iter().take(surplus).try_for_each(|path| files::remove(path))
 }

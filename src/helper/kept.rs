@@ -22,6 +22,12 @@ use crate::base::files::{self, Access};
 use crate::base::regular;
 use crate::helper_protocol::{code, hex, is_id, undone};
 
+/// What the names of notes of EXECs begin with: no record of a change is called so.
+pub(super) const NOTE: &str = "begun.";
+/// What is between the name of an operation that is over and its count.
+const OVER: &str = ".over-";
+/// What is between a file's name and the rest of that of a file which is to take its place.
+const TORN: &str = ".omadm-";
 /// The most changes of which is kept what was there before. None is thrown away for another.
 const MOST: usize = 256;
 /// The most operations that are known to be over.
@@ -109,7 +115,7 @@ pub(super) async fn put_back(name: &str, machine: &Machine, rules: &Rules) -> Ou
     };
     // Whoever did not hear it asks again.
     is_over(name, answer, rules)?;
-    remove(&path)?;
+    files::remove(&path)?;
     Ok(Some(answer.into()))
 }
 
@@ -139,7 +145,7 @@ pub(super) fn forget_others(prefix: &str, rules: &Rules) -> Outcome {
         if !name.starts_with(prefix)
             && let Some(_lock) = Lock::try_take(&lock_path(&name, rules))?
         {
-            remove(&rules.kept.join(name))?;
+            files::remove(&rules.kept.join(name))?;
         }
     }
     Ok(None)
@@ -158,7 +164,7 @@ pub(super) fn folder(rules: &Rules) -> io::Result<()> {
     Ok(())
 }
 
-fn lock_path(name: &str, rules: &Rules) -> PathBuf {
+pub(super) fn lock_path(name: &str, rules: &Rules) -> PathBuf {
     rules.kept.join(format!("{name}.lock"))
 }
 
@@ -169,7 +175,7 @@ fn is_over(name: &str, answer: &str, rules: &Rules) -> io::Result<()> {
     let count = over.last().map_or(0, |last| last.count.saturating_add(1));
     let surplus = (over.len() + 1).saturating_sub(MOST_OVER);
     for oldest in over.iter().take(surplus) {
-        remove(&rules.kept.join(oldest.file_name()))?;
+        files::remove(&rules.kept.join(oldest.file_name()))?;
     }
     let own = Over { count, name: name.to_owned() };
     files::replace(&rules.kept.join(own.file_name()), answer.as_bytes(), 0o600)
@@ -252,10 +258,14 @@ pub(super) async fn turn(path: &Path, rules: &Rules) -> Result<Lock, Failure> {
 
 /// What the folder has.
 #[derive(Default)]
-struct Held {
+pub(super) struct Held {
     /// The names of changes that are not over.
     records: Vec<String>,
     over: Vec<Over>,
+    /// The names of the notes of EXECs that may go on.
+    pub(super) notes: Vec<String>,
+    /// What writes that were cut short have left, and whose locks they had.
+    pub(super) torn: Vec<(PathBuf, String)>,
 }
 
 /// The mark that the operation of a name is over, and how: it is not begun any more. The lowest count is the oldest:
@@ -284,24 +294,28 @@ impl Held {
                 && let Some(_lock) = Lock::try_take(&lock_path(name, rules))?
             {
                 is_over(name, undone::FOREIGN, rules)?;
-                remove(&path)?;
+                files::remove(&path)?;
                 left -= 1;
             }
         }
         Ok(left)
     }
 
-    fn list(folder: &Path) -> io::Result<Self> {
+    pub(super) fn list(folder: &Path) -> io::Result<Self> {
         let mut held = Self::default();
         for entry in fs::read_dir(folder)? {
-            let Ok(name) = entry?.file_name().into_string() else { continue };
-            match name.split_once(".over-") {
-                Some((name, count)) => {
-                    let count = u64::from_str_radix(count, 16);
-                    held.over.extend(count.ok().map(|count| Over { count, name: name.to_owned() }));
-                }
-                None if is_id(&name) => held.records.push(name),
-                None => {}
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if let Some((whole, _)) = name.strip_prefix('.').and_then(|name| name.rsplit_once(TORN)) {
+                let owner = whole.split_once(OVER).map_or(whole, |(owner, _)| owner);
+                held.torn.push((entry.path(), owner.to_owned()));
+            } else if let Some((name, count)) = name.split_once(OVER) {
+                let count = u64::from_str_radix(count, 16);
+                held.over.extend(count.ok().map(|count| Over { count, name: name.to_owned() }));
+            } else if is_id(&name) {
+                held.records.push(name);
+            } else if name.starts_with(NOTE) && !name.ends_with(".lock") {
+                held.notes.push(name);
             }
         }
         Ok(held)
@@ -310,15 +324,7 @@ impl Held {
 
 impl Over {
     fn file_name(&self) -> String {
-        format!("{}.over-{:x}", self.name, self.count)
-    }
-}
-
-/// Removes a file, if nobody else has done so.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        format!("{}{OVER}{:x}", self.name, self.count)
     }
 }
 

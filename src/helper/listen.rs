@@ -23,7 +23,7 @@ use super::NAME;
 use super::object::check_program;
 use super::results;
 use super::rules::Rules;
-use crate::base;
+use crate::base::{self, files};
 
 /// The most requests that are served at one time; others wait.
 const MOST: usize = 16;
@@ -80,10 +80,7 @@ fn remove_stale(socket: &Path) -> io::Result<()> {
         let why = format!("somebody listens at {} already: end that first", socket.display());
         return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
     }
-    match fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    files::remove(socket)
 }
 
 /// What serves requests.

@@ -75,11 +75,9 @@ pub(super) async fn serve(
         }
         listener.tell(&reply(&request.id, index, outcome)).await;
     }
-    if let Err(error) = begun::forget_old(rules) {
+    if let Err(error) = begun::tidy(rules) {
         let folder = rules.kept.display();
-        log::warn!(
-            "what an EXEC began with hours ago, maybe secrets, can't be deleted from {folder}: {error}"
-        );
+        log::warn!("what is of no use any more, secrets maybe, can't be deleted from {folder}: {error}");
     }
 }
 

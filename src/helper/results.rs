@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 
 use super::outcome::Failure;
 use super::rules::Rules;
-use crate::base::Order as _;
+use crate::base::{Order as _, files};
 use crate::helper_protocol::{ExecEnd, code};
 
 /// The most results that are kept.
@@ -128,10 +128,7 @@ fn sweep(folder: &Path, more: u64) -> io::Result<usize> {
         if at < surplus || bytes > MOST_BYTES || is_old {
             bytes = bytes.saturating_sub(length);
             // Somebody else may have been there first.
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            files::remove(&path)?;
         }
     }
     Ok(running)

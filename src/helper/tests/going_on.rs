@@ -222,3 +222,24 @@ async fn nothing_begins_outside_of_its_window() {
         assert_eq!(bench.path("log").exists(), code == 200);
     }
 }
+
+#[tokio::test]
+async fn what_a_power_cut_leaves_of_a_write_goes_and_what_is_being_written_stays() {
+    let bench = Bench::that_notes();
+    bench.begin_once().await;
+    let note = bench.notes()[0].replace("var/kept/", "");
+    for name in [note.as_str(), "u-1", "u-2.over-1f", "u-3"] {
+        bench.write(&format!("var/kept/.{name}.omadm-4711-0"), "hunter2");
+    }
+    let busy = fs::File::create(bench.path("var/kept/u-3.lock")).unwrap();
+    busy.lock().unwrap();
+    let get = json!({ "op": "get", "node": "Level", "source": 0 });
+    assert_eq!(bench.one(get.clone()).await.0, 200);
+    let kept = fs::read_dir(bench.path("var/kept")).unwrap();
+    let mut left: Vec<_> = kept.map(|entry| entry.unwrap().file_name()).collect();
+    left.sort_unstable();
+    assert_eq!(left, [".u-3.omadm-4711-0", note.as_str(), "u-3.lock"]);
+    drop(busy);
+    assert_eq!(bench.one(get).await.0, 200);
+    assert!(!bench.is_kept("hunter2"));
+}
