@@ -26,6 +26,8 @@ use crate::helper_protocol::{HelperOp, HelperRequest, MAX_FRAME, code, hex};
 
 /// The most EXECs of which it is noted that they have begun; then the oldest goes, and would begin anew.
 const MOST: usize = 16;
+/// The most bytes of a note: what a request brings, and what is said of it.
+const LONGEST: u64 = MAX_FRAME as u64 + 4096;
 /// How often one goes on, at the most: as often as the agent begins one again.
 const MOST_TIMES: u32 = 7;
 
@@ -42,12 +44,16 @@ pub(super) struct Begun {
 struct Note {
     /// What it began with; none: it has ended, or began hours ago.
     input: Option<Map<String, Json>>,
-    /// The digest of that.
+    /// The digest of that. A note outlives the helper that wrote it, which a firmware's EXEC replaces: what it may lack has
+    /// a default.
+    #[serde(default)]
     digest: String,
     /// How often it has gone on.
     times: u32,
     /// The boot in which it began, and when.
+    #[serde(default)]
     boot: String,
+    #[serde(default)]
     at: i64,
     /// The boot in which it ended; none: it has not, as far as is known.
     ended: Option<String>,
@@ -83,7 +89,11 @@ impl Begun {
         match &note.input {
             Some(input) => Ok(HelperOp { input: input.clone(), ..op.clone() }),
             None if note.digest == digest(&op.input) => Ok(op.clone()),
-            None => Err(Failure::refused("it began with another `input`, and does not go on with this")),
+            // Not a refusal: it has begun, and nobody knows how it ended.
+            None => Err(Failure::new(
+                code::FAILED,
+                "it began with another `input`, and does not go on with this: how it ended is not known",
+            )),
         }
     }
 
@@ -105,7 +115,15 @@ impl Begun {
     /// Notes that the EXEC has ended, if it was noted that it had begun; what it began with is on disk no more.
     pub(super) fn ends(&mut self) -> io::Result<()> {
         let Some(note) = self.note.take() else { return Ok(()) };
-        Note { input: None, ended: Some(boot_id()), ..note }.write(&self.path)
+        let note = Note { input: None, ended: Some(boot_id()), ..note };
+        // On a full disk it goes whole: who fills that has nothing pass twice.
+        note.write(&self.path).or_else(|_| files::remove(&self.path))
+    }
+
+    /// Takes back that the EXEC has begun, as its program could not be started.
+    pub(super) fn did_not_begin(&mut self) -> io::Result<()> {
+        let Some(_) = self.note.take() else { return Ok(()) };
+        files::remove(&self.path)
     }
 }
 
@@ -136,17 +154,17 @@ fn young(path: &Path) -> io::Result<Option<Note>> {
         Some(Ok(note)) if note.is_young() => return Ok(Some(note)),
         Some(Ok(note)) => Note { input: None, ..note },
         // Nobody knows how old it is, and what is in it.
-        Some(Err(_)) => return fs::remove_file(path).map(|()| None),
+        Some(Err(_)) => return files::remove(path).map(|()| None),
         None => return Ok(None),
     };
     // On a full disk it goes whole.
-    note.write(path).or_else(|_| fs::remove_file(path))?;
+    note.write(path).or_else(|_| files::remove(path))?;
     Ok(Some(note))
 }
 
 /// The note at a place, if there is a file, or why it is none.
 fn read(path: &Path) -> Option<serde_json::Result<Note>> {
-    let json = regular::read(path, MAX_FRAME as u64).ok()?;
+    let json = regular::read(path, LONGEST).ok()?;
     Some(serde_json::from_slice(&json))
 }
 

@@ -52,7 +52,15 @@ pub(super) async fn execute(
             if op.resumed && !exec.resume {
                 return Err(Failure::refused("the mapping does not have it go on after a reboot"));
             }
-            let running = begin(exec, &as_begun, &node, begun.as_mut()).await?;
+            may_begin(exec, &node).await?;
+            if let Some(begun) = &mut begun {
+                begun.begins(&as_begun, rules)?;
+            }
+            let running = begin(exec, &node).await.inspect_err(|_| {
+                if let Some(Err(error)) = begun.as_mut().map(Begun::did_not_begin) {
+                    log::warn!("{}: that it did not begin can't be noted: {error}", node.client_uri());
+                }
+            })?;
             let end = follow(id, exec, running, &node, listener).await;
             if let Some(Err(error)) = begun.as_mut().map(Begun::ends) {
                 log::warn!("{}: that it has ended can't be noted: {error}", node.client_uri());
@@ -73,13 +81,8 @@ pub(super) async fn execute(
     serde_json::to_value(done?).map(Some).map_err(|error| Failure::new(code::FAILED, error))
 }
 
-/// Begins what the mapping says, if it may begin now; one that goes on was let begin before.
-async fn begin(
-    exec: &Exec,
-    op: &HelperOp,
-    node: &NodeAt<'_>,
-    begun: Option<&mut Begun>,
-) -> Result<Running, Failure> {
+/// Checks that what the mapping says may begin now; one that goes on was let begin before.
+async fn may_begin(exec: &Exec, node: &NodeAt<'_>) -> Result<(), Failure> {
     if !node.resumed {
         check_window(exec, node).await?;
         if exec.veto {
@@ -89,9 +92,11 @@ async fn begin(
     if let Call::Run(program) = &exec.call {
         check_run(program, node)?;
     }
-    if let Some(begun) = begun {
-        begun.begins(op, node.rules)?;
-    }
+    Ok(())
+}
+
+/// Begins what the mapping says.
+async fn begin(exec: &Exec, node: &NodeAt<'_>) -> Result<Running, Failure> {
     match &exec.call {
         Call::Run(_) => Ok(backend::start(exec, &node.context()).await?),
         Call::File { path, privileged: true, .. } => {
