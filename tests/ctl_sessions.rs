@@ -80,13 +80,14 @@ async fn a_server_that_says_nothing_is_told_of_while_it_is_waited_for() {
     };
     let (followed, (status, list)) = tokio::join!(following, looking);
     assert!(status.contains("a session runs since "), "{status}");
-    let waits = "waits for the server's answer to package 1, attempt 1 of 6, for ";
+    let waits = "waits for the server's answer to package 1, attempt 1 of 6, 5 min at the most, for ";
     assert!(status.contains(waits), "{status}");
     assert!(
-        list.starts_with("SERVER") && list.contains("answer to package 1, attempt 1 of 6, for "),
+        list.starts_with("SERVER")
+            && list.contains("answer to package 1, attempt 1 of 6, 5 min at the most, for "),
         "{list}"
     );
-    let line = "\n  waits for      the server's answer to package 1, attempt 1 of 6, for ";
+    let line = "\n  waits for      the server's answer to package 1, attempt 1 of 6, 5 min at the\n                 most, for ";
     assert!(followed.out.contains(line), "{}", followed.out);
     assert!(followed.code == Some(0) && followed.out.ends_with("completed\n"), "{}", followed.out);
     agent.stop().await;
@@ -98,7 +99,8 @@ async fn what_is_waited_for_before_a_connection_stands_is_told() {
     let bench = bench_at(&format!("https://{}/dm", listener.local_addr().unwrap())).await;
     let agent = Agent::start(&bench).await;
     bench.notify().await;
-    let what = "the server, in TLS, then the server's answer to package 1, attempt 1 of 6, for ";
+    let what =
+        "the server, in TLS, then the server's answer to package 1, attempt 1 of 6, 5 min at the most, for ";
     until(&agent, &["status"], &format!("waits for {what}")).await;
     agent.stop().await;
 }

@@ -19,6 +19,8 @@ use super::terminal::{self, Terminal};
 
 /// How long nothing may be heard until it is looked why.
 const QUIET: Duration = Duration::from_secs(3);
+/// The longest time without a word of what is still waited for.
+const OFTEN: Duration = Duration::from_secs(30);
 
 /// The stage of a session that is to be tried again.
 const AGAIN: &str = "again";
@@ -250,7 +252,7 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
         if let Some((what, seconds)) = session.and_then(status::waits).filter(|_| self.stage != AGAIN)
             && seconds >= self.patience
         {
-            self.patience = (2 * seconds).max(QUIET.as_secs());
+            self.patience = (2 * seconds).min(seconds + OFTEN.as_secs()).max(QUIET.as_secs());
             self.say("waits for", &format!("{what}, for {seconds} s"), Tone::Plain)?;
         }
         Ok(Ok(()))

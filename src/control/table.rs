@@ -8,12 +8,16 @@ use super::terminal::printable;
 /// The width where there is no terminal, and the least that is used.
 const USUAL: usize = 80;
 const LEAST: usize = 40;
+/// More columns than any table has.
+const ENDLESS: usize = 1 << 20;
 
 /// The paper that is written on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paper {
     /// The number of columns.
     width: usize,
+    /// The number of columns for tables: programs that read them want each row as one line.
+    for_tables: usize,
     is_coloured: bool,
 }
 
@@ -29,20 +33,22 @@ impl Paper {
     /// Paper of this width, without colour.
     #[cfg(test)]
     pub(super) fn plain(width: usize) -> Self {
-        Self { width, is_coloured: false }
+        Self { width, for_tables: width, is_coloured: false }
     }
 
     /// Paper of this width, in colour.
     #[cfg(test)]
     pub(super) fn coloured(width: usize) -> Self {
-        Self { width, is_coloured: true }
+        Self { width, for_tables: width, is_coloured: true }
     }
 
     /// The standard output.
     pub(super) fn stdout() -> Self {
-        let width = columns().unwrap_or(USUAL).max(LEAST);
+        let known = columns();
+        let width = known.unwrap_or(USUAL).max(LEAST);
+        let for_tables = known.map_or(ENDLESS, |_| width);
         let is_coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { width, is_coloured }
+        Self { width, for_tables, is_coloured }
     }
 
     /// A line for a name and what is to be said of it; further lines of that stand below it.
@@ -84,8 +90,8 @@ impl Paper {
     }
 
     /// A table: a line of headers, and rows below them, in columns as wide as what is in them where there is room. Columns
-    /// without anything in them are left out. Where there are too many for the width, each row is lines of its own, as
-    /// [`Paper::line`] has them.
+    /// without anything in them are left out. Where there are too many for the width, or a word would have to be broken, each
+    /// row is lines of its own, as [`Paper::line`] has them.
     pub(super) fn table(
         self,
         out: &mut impl Write,
@@ -97,18 +103,33 @@ impl Paper {
         const NARROW: usize = 10;
         let cell = |row: &[String], column: usize| printable(row.get(column).map_or("", String::as_str));
         let natural = |column: usize| rows.iter().map(|row| cell(row, column).chars().count()).max();
+        let longest = |column: usize| {
+            let word = |row: &Vec<String>| {
+                cell(row, column)
+                    .split_whitespace()
+                    .map(|word| word.chars().count())
+                    .max()
+                    .unwrap_or_default()
+            };
+            rows.iter().map(word).max().unwrap_or_default().max(NARROW)
+        };
         let mut columns: Vec<(usize, usize)> =
             (0..headers.len()).map(|column| (column, natural(column).unwrap_or_default())).collect();
         columns.retain(|(_, width)| *width > 0);
         for (column, width) in &mut columns {
             *width = headers.get(*column).map_or(0, |header| header.len()).max(*width);
         }
-        let room = (self.width + GAP).saturating_sub(GAP * columns.len());
-        while columns.iter().map(|(_, width)| width).sum::<usize>() > room {
-            match columns.iter_mut().map(|(_, width)| width).max().filter(|width| **width > NARROW) {
+        let room = (self.for_tables + GAP).saturating_sub(GAP * columns.len());
+        let all: usize = columns.iter().map(|(_, width)| width).sum();
+        let mut surplus = all.saturating_sub(room);
+        let least: Vec<usize> = columns.iter().map(|(column, _)| longest(*column)).collect();
+        while surplus > 0 {
+            let wide = columns.iter_mut().zip(&least).filter(|((_, width), least)| *width > **least);
+            match wide.map(|((_, width), _)| width).max() {
                 Some(widest) => *widest -= 1,
                 None => return self.records(out, headers, rows),
             }
+            surplus -= 1;
         }
         let line = |out: &mut dyn Write, cells: &[String]| -> io::Result<()> {
             let cells: Vec<Vec<String>> =
@@ -249,7 +270,7 @@ mod tests {
         assert_eq!(wrapped("a\u{1b}[2J", 9), ["a?[2J"]);
         for width in [40, 60, 80, 200] {
             let mut out = Vec::new();
-            let paper = Paper { width, is_coloured: false };
+            let paper = Paper::plain(width);
             let said = "https://dm.acme.example:8443/dm?id=IMEI:352099001761481 ".repeat(4);
             paper.line(&mut out, "address", &said, Tone::Bad).unwrap();
             let shown = String::from_utf8(out).unwrap();
@@ -273,11 +294,17 @@ mod tests {
         assert!(wide.starts_with("SERVER  SOURCE  "), "{wide}");
         assert!(wide.ends_with("\nother   a                                      b?\n"), "{wide}");
         assert_eq!(wide.lines().count(), 3, "{wide}");
-        for width in [40, 60, 80] {
+        for width in [60, 80] {
             let shown = shown(width);
             assert!(shown.starts_with("SERVER  SOURCE  "), "{shown}");
             assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
+            assert!(shown.contains("urn:oma:mo:oma-dm-devinfo:1.2/1/DevID"), "no word is broken: {shown}");
         }
+        assert!(shown(50).starts_with("  server         acme\n  source "), "{}", shown(50));
+        let mut out = Vec::new();
+        let in_a_pipe = Paper { for_tables: ENDLESS, ..Paper::plain(40) };
+        in_a_pipe.table(&mut out, &["SERVER", "MARK", "SOURCE", "DATA"], &rows).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), wide);
         let mut out = Vec::new();
         let many = [vec!["0123456789ab".to_owned(); 6]];
         Paper::plain(60).table(&mut out, &["A", "B", "C", "D", "E", "F"], &many).unwrap();
@@ -314,7 +341,7 @@ mod tests {
 
     #[test]
     fn colour_is_only_on_a_terminal() {
-        let paper = |is_coloured| Paper { width: 80, is_coloured };
+        let paper = |is_coloured| if is_coloured { Paper::coloured(80) } else { Paper::plain(80) };
         assert_eq!(paper(false).toned("x", Tone::Bad), "x");
         assert_eq!(paper(true).toned("x", Tone::Bad), "\u{1b}[31mx\u{1b}[0m");
         assert_eq!(paper(true).toned("x", Tone::Plain), "x");

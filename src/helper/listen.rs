@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::NAME;
+use super::lock::Lock;
 use super::object::check_program;
 use super::results;
 use super::rules::Rules;
@@ -49,6 +50,8 @@ pub(super) fn listen(socket: &Path) -> io::Result<()> {
     let program = fs::read_link("/proc/self/exe")?;
     check_program(&program.to_string_lossy(), &rules).map_err(|failure| io::Error::other(failure.why))?;
     results::folder(&rules)?;
+    // Until it listens: of two that are started at once, one would remove what the other has made.
+    let turn = turn(socket)?;
     remove_stale(socket)?;
     // What a request starts inherits them.
     let memory = memory();
@@ -67,9 +70,17 @@ pub(super) fn listen(socket: &Path) -> io::Result<()> {
         let listener = listener?;
         chown(socket, Some(rules.agent.0), Some(rules.agent.1))?;
         fs::set_permissions(socket, Permissions::from_mode(0o600))?;
+        drop(turn);
         log::info!("listening on {}", socket.display());
         take(&listener, &Serving { program, rules, memory }).await
     })
+}
+
+/// The turn to make the socket, which one listener has at a time.
+fn turn(socket: &Path) -> io::Result<Lock> {
+    let mut path = socket.as_os_str().to_owned();
+    path.push(".lock");
+    Lock::try_take(Path::new(&path))?.ok_or_else(|| in_use(socket))
 }
 
 /// Removes the socket that an earlier listener has left. One that somebody listens at stays theirs.
@@ -77,10 +88,14 @@ fn remove_stale(socket: &Path) -> io::Result<()> {
     // Of another type, so that whoever listens gets no connection by it.
     let asked = UnixDatagram::unbound()?.connect(socket);
     if asked.is_err_and(|error| error.raw_os_error() == Some(nix::Error::EPROTOTYPE as i32)) {
-        let why = format!("somebody listens at {} already: end that first", socket.display());
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+        return Err(in_use(socket));
     }
     files::remove(socket)
+}
+
+fn in_use(socket: &Path) -> io::Error {
+    let why = format!("somebody listens at {} already: end that first", socket.display());
+    io::Error::new(io::ErrorKind::AddrInUse, why)
 }
 
 /// What serves requests.

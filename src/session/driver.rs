@@ -354,9 +354,10 @@ impl Session {
         match action {
             Action::Post { .. } => {
                 let (package, attempt) = (machine.sent(), failed + 1);
-                let server =
-                    format_args!("the server's answer to package {package}, attempt {attempt} of {most}");
-                progress.waits(server);
+                progress.waits(format_args!(
+                    "the server's answer to package {package}, attempt {attempt} of {most}, {} min at the most",
+                    PATIENCE.as_secs() / 60
+                ));
             }
             Action::Wait(_) => progress.waits(format_args!("the next attempt, {} of {most}", failed + 1)),
             Action::Execute { command, .. } => {
