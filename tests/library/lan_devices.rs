@@ -172,6 +172,20 @@ async fn a_device_that_comes_and_one_that_goes_are_told() {
 }
 
 #[tokio::test]
+async fn a_serial_port_that_comes_is_told_of() {
+    let uevent = |tty: &str| format!("sys/class/tty/{tty}/device/uevent");
+    let bench = bench("lan-devices", "", &[(&uevent("ttyS0"), "DRIVER=serial8250\n")]).await;
+    let agent = bench.start().await;
+    assert_eq!(DEVICES.read(&bench, &agent).await["Serial"]["ttyS0"]["Driver"], "serial8250");
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    put(&bench, &uevent("ttyUSB0"), "DRIVER=ftdi_sio\n");
+    let alert = told(&bench, &agent, 1).await;
+    assert_eq!(alert["AlertType"], "urn:x-omadm:at:lan-devices:1.0:SerialCome", "{alert}");
+    assert_eq!(alert["SourceURI"], format!("{}/1/Serial/ttyUSB0", DEVICES.moid), "{alert}");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn hundreds_of_devices_are_one_reading() {
     let line = |n: u32| {
         format!(
@@ -244,6 +258,9 @@ async fn bluetooth_devices_are_asked_for_in_one_call_however_many_there_are() {
     let bench = bench("lan-devices", &daemon.config(), &[]).await;
     let agent = bench.start().await;
     let calls = Calls::of(&daemon, "org.bluez").await;
+    // An alarm looks as well, at first.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    calls.take();
     let read = DEVICES.read(&bench, &agent).await;
     let told = json!({"Address": "A0:00:5E:00:00:0A", "Name": "Sensor 10", "Paired": true, "Connected": false, "Signal": -67});
     assert_eq!(read["Bluetooth"]["A0_00_5E_00_00_0A"], told, "{}", agent.log());
