@@ -156,7 +156,7 @@ def fails(bench):
     bench.server.answers()
 
 
-@setup(start=[1, "expected application/vnd.oma.dm.request+json", "look at the server: what it sends is no package"])
+@setup(start=[1, "expected application/vnd.oma.dm.request+json", "look at server-uri in the account: a page for people answers"])
 def portal(bench):
     """a portal answers in the server's place"""
     bench.server.answers(200, "text/html", "<html>Please pay")
