@@ -1,6 +1,6 @@
 //! What the agent remembers of sessions since it started: those that run, and how the last one with each server ended.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
 
@@ -23,8 +23,8 @@ struct Running {
 struct Began {
     /// In seconds since 1970.
     on_the_wall: u64,
-    /// By a clock that nobody sets.
-    at: Instant,
+    /// Since the machine's boot, by a clock that nobody sets, where there is one.
+    uptime: Option<Duration>,
 }
 
 /// The last session with a server.
@@ -62,9 +62,9 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// The whole seconds since then, and one for what is left of them.
-fn seconds_since(at: Instant) -> u64 {
-    waking::now().saturating_duration_since(at).as_secs() + 1
+/// The whole milliseconds, as programs are told times that the kernel counts in hundredths of a second.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Takes what is known of `key` out of a short list.
@@ -77,7 +77,7 @@ impl History {
     /// Notes that a session has begun.
     pub(super) fn began(&mut self, destination: &Destination, id: &str, cause: Cause, progress: Progress) {
         take(&mut self.running, destination);
-        let began = Began { on_the_wall: now(), at: waking::now() };
+        let began = Began { on_the_wall: now(), uptime: waking::booted() };
         self.running.push((destination.clone(), Running { id: id.to_owned(), cause, began, progress }));
     }
 
@@ -143,7 +143,7 @@ impl History {
             json!({
                 "id": last.id,
                 "began": last.began.map(|began| began.on_the_wall),
-                "ago": last.began.map(|began| seconds_since(began.at)),
+                "uptime": last.began.and_then(|began| began.uptime).map(milliseconds),
                 "interfaces": last.interfaces,
                 "commands": last.commands.all,
                 "failedCommands": last.commands.failed,

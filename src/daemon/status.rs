@@ -100,7 +100,7 @@ impl Daemon {
             "outcome": last.get("outcome"),
             "why": last.get("why"),
             "lastBegan": last.get("began"),
-            "lastBeganAgo": last.get("ago"),
+            "lastBeganUptime": last.get("uptime"),
             "lastEnded": last.get("ended"),
             "lastInterfaces": last.get("interfaces"),
             "lastCommands": last.get("commands"),

@@ -29,10 +29,11 @@ sed 's/^reject_within=10/reject_within=4/' "$1" >$wan
 chmod +x /run/bin/*
 PATH=/run/bin:$PATH
 servers() {
-    printf 'a{sa{sv}} 2 "a \\"b\\"" 2 "why" s "\\"outcome\\" s \\"completed\\"" "lastBeganAgo" t 0 "acme" 5 "state" s "idle" "outcome" s "%s" "held" b false "lastBeganAgo" t %s "lastInterfaces" av %s\n' "$@" >/run/servers
+    printf 'a{sa{sv}} 2 "a \\"b\\"" 2 "why" s "\\"outcome\\" s \\"completed\\"" "lastBeganUptime" t 99999999999999 "acme" 5 "state" s "idle" "outcome" s "%s" "held" b false "lastBeganUptime" t %s "lastInterfaces" av %s\n' "$@" >/run/servers
 }
 apply() { "$wan" apply -- "$1" '' '' '' '' '' "$2" '' '' "$3" "${4-session}" 3>/run/said </dev/null; }
 address() { ip -4 -o address show dev near | awk '{ print $4 }'; }
+now() { awk '{ printf "%.0f\n", $1 * 1000 }' /proc/uptime; }
 on_trial() { until grep -q trial /run/said; do sleep 0.1; done 2>/dev/null; }
 
 "$wan" list
@@ -73,17 +74,20 @@ echo "unknown $?"
 "$wan" confirm
 echo "nothing $?"
 
-# Sessions that are none of the trial's: over another link, begun before, failed. Then one that is, over a bridge.
+# Sessions that are none of the trial's: over another link, begun before, failed. Then one that is, over a bridge, and began as
+# soon as there was a trial to be told of.
 rm -f /run/said
+before=$(now)
 apply uplink 192.0.2.10/24 60 2>/run/told & applied=$!
 on_trial
-for said in 'completed 1 1_s_"far"' 'completed 900 1_s_"near"' 'failed 1 1_s_"near"'; do
+began=$(now)
+for said in "completed $began 1_s_\"far\"" "completed $before 1_s_\"near\"" "failed $began 1_s_\"near\""; do
     # shellcheck disable=SC2046,SC2086
     servers $(printf '%s %s' ${said% *}) "$(echo "${said##* }" | tr _ ' ')"
     sleep 3
     ! grep -q 'has gone well' /run/told || echo "kept by $said"
 done
-servers completed 1 '2 s "br0" s "near"'
+servers completed "$began" '2 s "br0" s "near"'
 wait $applied
 echo "session $? $(address) $(ls /var/lib/omadm-wan)"
 "$wan" confirm
@@ -91,14 +95,19 @@ echo "again $?"
 apply uplink 192.0.2.11/24 4 server
 echo "asked $? $(address)"
 rm /run/said
-servers completed 1 0
 apply uplink 192.0.2.12/24 60 2>/run/told & applied=$!
 on_trial
-sleep 4
+servers completed "$(now)" 0
+until grep -q 'has gone well' /run/told; do sleep 0.1; done
+sleep 2
 "$wan" reject
 wait $applied
 echo "rejected $? $(address) $(grep -c 'has gone well' /run/told)"
-apply uplink 192.0.2.13/24 60
+rm /run/said
+apply uplink 192.0.2.13/24 60 & applied=$!
+on_trial
+servers completed "$(now)" 0
+wait $applied
 echo "somewhere $? $(address)"
 rm /run/servers
 
