@@ -1,5 +1,6 @@
 """What the checks share: the machine with the agent on it, and the DM server."""
 
+import contextlib
 import json
 import traceback
 
@@ -38,6 +39,8 @@ def through(checks, bench):
             where = traceback.extract_tb(error.__traceback__)[-1]
             said = " ".join(str(error).split()) or type(error).__name__
             print(f"FAIL  {what}: {said} ({where.name}, line {where.lineno}: {where.line})", flush=True)
+            with contextlib.suppress(Exception):
+                bench.recover()
     return passed, failed
 
 
@@ -49,6 +52,8 @@ class Bench:
         self.machine.write("/etc/hosts", "127.0.0.1 localhost\n192.0.2.1 dm.example\n")
         self.files = self.listing()
         self.replay = self.device = None
+        # What the checks after a failed one need, so that they fail for reasons of their own.
+        self.recover = lambda: None
 
     def beside_accounts(self):
         """Writes what accounts name: the authority, the password, the secret of notifications."""

@@ -71,6 +71,10 @@ class Manager:
             (data,) = data.values()
         return alert["AlertType"], alert["SourceURI"], data
 
+    def forget(self):
+        """What was told until now is no news for the next."""
+        self.taken = len(self.alerts())
+
     def told_all(self):
         """Nothing was told besides."""
         left = self.alerts()[self.taken :]
