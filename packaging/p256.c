@@ -1,7 +1,7 @@
 /* P-256's generator times a number, as any other point of the curve is multiplied: in place of what ring does for the
    generator alone, with 148 KiB of its multiples at hand. packaging/small has the linker put these where ring calls its own
-   (--wrap), and then leaves the table out. A TLS handshake that uses the curve takes a tenth of a millisecond longer on a PC.
-   RING is what ring's names begin with: its version is in them. As ring's own they take no time that depends on the number. */
+   (--wrap), and then leaves the table out. A key agreement, a signature and its verification together take 1.2 ms on a PC
+   instead of 0.6. RING is what ring's names begin with: its version is in them. As ring's own they take no time that depends on the number. */
 
 #define JOINED(a, b) a##b
 #define JOIN(a, b) JOINED(a, b)

@@ -79,7 +79,7 @@ async fn a_server_that_says_nothing_is_told_of_while_it_is_waited_for() {
         (status, list.out)
     };
     let (followed, (status, list)) = tokio::join!(following, looking);
-    assert!(status.contains("a session runs since "), "{status}");
+    assert!(status.contains("a session runs for ") && status.contains(" now, and waits for "), "{status}");
     let waits = "waits for the server's answer to package 1, attempt 1 of 6, 5 min at the most, for ";
     assert!(status.contains(waits), "{status}");
     assert!(

@@ -1,5 +1,6 @@
 //! `omadm-exec --listen`: who may ask, how many at a time, and what becomes of them where a listener ends.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -108,6 +109,27 @@ async fn a_listener_that_is_ended_leaves_a_request_running_and_the_next_takes_th
     assert!(connect().await.is_err());
     let next = listening.start_another();
     while connect().await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    listening.child = next;
+    listening.listens().await;
+    assert_eq!(listening.ask("get-1", level()).await.unwrap().value, Some(json!("7")));
+}
+
+#[tokio::test]
+async fn who_makes_the_socket_is_not_disturbed_by_another_that_starts_meanwhile() {
+    let mut listening = Listening::begin("true").await;
+    listening.child.kill().unwrap();
+    listening.child.wait().unwrap();
+    // Somebody is between looking who listens and listening: what is there may be his by now.
+    let made = listening.socket().metadata().unwrap().ino();
+    let turn = std::fs::File::create(listening.socket().with_extension("lock")).unwrap();
+    turn.lock().unwrap();
+    assert_eq!(listening.start_another().wait().unwrap().code(), Some(1));
+    assert_eq!(listening.socket().metadata().unwrap().ino(), made);
+    drop(turn);
+    let next = listening.start_another();
+    while UnixStream::connect(listening.socket()).await.is_err() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     listening.child = next;

@@ -1,6 +1,10 @@
 //! The environment of the process, read once where it begins.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
 
 use crate::base::regular;
 
@@ -32,10 +36,20 @@ impl Environment {
         let credentials = credentials
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(OF_SERVICE)).filter(|folder| folder.is_dir()));
-        let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let (user, group) = (geteuid(), nix::unistd::getegid());
         let agent = if user.is_root() { system_user() } else { None };
         let (uid, gid) = agent.unwrap_or_else(|| (user.as_raw(), group.as_raw()));
         Self { credentials, uid, gid }
+    }
+}
+
+impl Environment {
+    /// Whether root, who checks by hand, reads what the agent's user can't: `bits` is what that needs. Owner and mode tell;
+    /// which groups the user is in besides its own is not known here, but it is not root's.
+    pub(crate) fn is_kept(&self, metadata: &Metadata, bits: u32) -> bool {
+        let (is_checked_by_itself, mode) = (self.uid == geteuid().as_raw(), metadata.mode());
+        let by_group = (metadata.gid() == self.gid || metadata.gid() != 0) && mode >> 3 & bits == bits;
+        !is_checked_by_itself && metadata.uid() != self.uid && mode & bits != bits && !by_group
     }
 }
 
@@ -65,5 +79,24 @@ mod tests {
         for none in ["", "root:x:0:0::/:\n", "omadm", "omadm:x:me:us::/:"] {
             assert_eq!(of_passwd(none), None, "{none:?}");
         }
+    }
+
+    #[test]
+    fn root_is_told_what_the_agents_user_can_not_read() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let own = file.as_file().metadata().unwrap();
+        let agent = Environment { credentials: None, uid: own.uid() + 1, gid: own.gid() + 1 };
+        let is_kept = |mode: u32, agent: &Environment| {
+            fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
+            agent.is_kept(&fs::metadata(file.path()).unwrap(), 0o4)
+        };
+        assert!(is_kept(0o600, &agent) && !is_kept(0o604, &agent));
+        // The agent is not in root's group, and may be in any other.
+        assert_eq!(is_kept(0o640, &agent), own.gid() == 0);
+        let itself = Environment { uid: own.uid(), ..agent };
+        assert!(!is_kept(0o600, &itself), "who checks has read it");
     }
 }

@@ -203,12 +203,12 @@ fn check_access(path: &Path, metadata: &Metadata, agent: &Environment) -> Result
     Ok(())
 }
 
-/// Root, who checks by hand, reads what the agent can't. Which groups the agent is in besides its own is not known here.
+/// Root, who checks by hand, reads what the agent can't.
 fn check_readable(path: &Path, metadata: &Metadata, agent: &Environment) -> Result<(), SecretError> {
-    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-    if agent.uid == 0 || owner == agent.uid || mode & 0o044 != 0 {
+    if !agent.is_kept(metadata, 0o4) {
         return Ok(());
     }
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
     Err(SecretError::Kept { path: path.to_path_buf(), owner, mode, agent: agent.uid })
 }
 

@@ -14,7 +14,7 @@ use crate::daemon;
 use crate::ddf::{self, Ddf, Finding};
 use crate::mo;
 use crate::mo::ManagementObject;
-use crate::mo::check::{CheckTarget, against_machine, hidden, of_others, to_keys, untyped};
+use crate::mo::check::{CheckTarget, against_machine, hidden, of_others, of_root_alone, to_keys, untyped};
 use crate::mo::load::{self, ObjectFolder, One};
 use crate::spanned::{Item, Located, Problem, Problems};
 
@@ -49,6 +49,7 @@ pub(super) fn check<O: Write, E: Write>(
         let mut told = mo::check::warnings(object);
         told.append(against_machine(object, &machine));
         told.append(of_others(object));
+        told.append(of_root_alone(object));
         told.append(hidden(object));
         told.append(of_files(object));
         findings.warnings(&to_keys(&told));

@@ -218,8 +218,8 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
     }
 
     /// Looks what a session waits for that has not begun, and says so once; and what one waits for that has begun, after
-    /// ever longer times. One that the agent no longer knows has
-    /// ended, though nothing was heard of that.
+    /// longer and longer times, half a minute at the most. One that the agent no longer knows has ended, though nothing was
+    /// heard of that.
     async fn look(&mut self) -> io::Result<Result<(), AskError>> {
         if self.client.owner().await.is_some_and(|owner| self.owner.as_ref() != Some(&owner)) {
             return Ok(Err(gone("the agent was started anew, and the session is not known any more")));

@@ -332,9 +332,9 @@ fn bytes(count: u64) -> String {
 }
 
 fn runs(session: &Json, now: u64) -> String {
-    let since = number(session, "began").map(|began| format!(" since {}", span(now.saturating_sub(began))));
+    let since = number(session, "began").map(|began| format!(" for {} now", span(now.saturating_sub(began))));
     let waits = Some(waits_text(session)).filter(|waits| !waits.is_empty());
-    let waits = waits.map(|waits| format!(", waits for {waits}")).unwrap_or_default();
+    let waits = waits.map(|waits| format!(", and waits for {waits}")).unwrap_or_default();
     format!("a session runs{}{waits}", since.unwrap_or_default())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::agent_state::{Parameters, Peer, Surroundings};
 use crate::backend;
-use crate::base::{OneByOne as _, lane};
+use crate::base::lane;
 use crate::config::{self, Account, Environment, Selection, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::{Problem, Problems, meant};
@@ -43,13 +43,9 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     for object in &objects {
         found.append(against_machine(object, &loaded.settings));
         warnings.append(mo::check::warnings(object));
-        let kept = [(&object.folder, 0o5), (&object.mapping_file, 0o4)]
-            .map(|(path, bits)| kept_from_agent(path, bits, environment))
-            .into_iter()
-            .flatten();
-        match kept.one_by_one::<Vec<_>>() {
-            none if none.is_empty() => warnings.append(mo::check::of_others(object)),
-            kept => kept.into_iter().for_each(|problem| found.push(problem)),
+        warnings.append(mo::check::of_others(object));
+        for (path, bits) in [(&object.folder, 0o5), (&object.mapping_file, 0o4)] {
+            kept_from_agent(path, bits, environment, &mut found);
         }
         warnings.append(mo::check::hidden(object));
         warnings.append(mo::check::unwritable(object, &paths.sysroot, environment.uid));
@@ -59,9 +55,7 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     check_vetoes(&loaded.settings, &objects, &mut warnings);
     missing_ddf_base(selection, &objects, &mut warnings);
     for account in &loaded.accounts {
-        kept_from_agent(&account.file, 0o4, environment)
-            .into_iter()
-            .for_each(|problem| problems.push(problem));
+        kept_from_agent(&account.file, 0o4, environment, &mut problems);
         check_tls(account, &mut problems);
         check_templates(account, &mut warnings);
         if all_known {
@@ -93,28 +87,19 @@ pub(super) fn against_machine(object: &ManagementObject, settings: &Settings) ->
     mo::check::to_keys(&mo::check::against_machine(object, &machine))
 }
 
-/// What keeps the agent's user from a file that root, who checks by hand, has read: `bits` is what it needs there. Which
-/// groups it is in besides its own is not known here.
-fn kept_from_agent(path: &Path, bits: u32, agent: &Environment) -> Option<Problem> {
-    if agent.uid == 0 || lane::announce(path).is_err() {
-        return None;
+/// Finds what keeps the agent's user from a file that root, who checks by hand, has read: `bits` is what it needs there.
+fn kept_from_agent(path: &Path, bits: u32, agent: &Environment, problems: &mut Problems) {
+    if lane::announce(path).is_err() {
+        return;
     }
-    let metadata = fs::metadata(path).ok()?;
-    let shift = match (metadata.uid() == agent.uid, metadata.gid() == agent.gid) {
-        (true, _) => 6,
-        (false, true) => 3,
-        (false, false) => 0,
-    };
-    if metadata.mode() >> shift & bits == bits {
-        return None;
+    let Ok(metadata) = fs::metadata(path) else { return };
+    if agent.is_kept(&metadata, bits) {
+        let (mode, owner, group) = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
+        let what = format!(
+            "can't be read by the agent's user (mode {mode:04o}, of user {owner} and group {group}): chgrp omadm, chmod g+rX"
+        );
+        problems.file(path, what);
     }
-    let what = format!(
-        "can't be read by the agent's user (mode {:04o}, of user {} and group {}): chgrp omadm, chmod g+rX",
-        metadata.mode() & 0o7777,
-        metadata.uid(),
-        metadata.gid()
-    );
-    Some(Problem { file: path.to_path_buf(), line: None, key: String::new(), what })
 }
 
 /// Checks the certificates and keys of an account, so that one that can't be used is found before the first session
@@ -274,32 +259,5 @@ pub(crate) fn strays_beside(folder: &Path, mapping: Option<&Path>, warnings: &mu
             };
             warnings.file(&file, what);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn root_is_told_what_the_agents_user_can_not_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("acme.toml");
-        fs::File::create(&file).unwrap();
-        let own = fs::metadata(&file).unwrap();
-        let agent = Environment { credentials: None, uid: own.uid() + 1, gid: own.gid() + 1 };
-        let is_kept = |mode: u32, agent: &Environment| {
-            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            kept_from_agent(&file, 0o4, agent).is_some()
-        };
-        assert!(is_kept(0o600, &agent) && is_kept(0o640, &agent) && !is_kept(0o604, &agent));
-        let of_group = Environment { gid: own.gid(), ..agent.clone() };
-        assert!(is_kept(0o604, &of_group) && !is_kept(0o640, &of_group));
-        let itself = Environment { uid: own.uid(), ..agent };
-        // Who is root reads all.
-        assert_eq!(is_kept(0o044, &itself), own.uid() != 0);
-        assert!(!is_kept(0o400, &itself));
     }
 }

@@ -103,6 +103,8 @@ exec = { run = ["ROOT/bin/do"], user = "root", input = ["Links/*/Mtu"] }
 exec = { run = ["ROOT/bin/do"], user = "root", output = ["Limited"] }
 [node.GoesOn]
 exec = { run = ["ROOT/bin/do"], veto = true, resume = true, input = ["PkgURL"] }
+[node.Marks]
+exec = { file = "/later/mark", privileged = true, veto = true, resume = true }
 [node.Timed]
 exec = { run = ["ROOT/bin/do"], window = "Mon 02:00-04:00" }
 

@@ -42,7 +42,7 @@ mod words;
 pub(super) use head::doubts;
 pub(crate) use hidden::hidden;
 pub(crate) use lines::to_keys;
-pub(crate) use machine::{CheckTarget, against_machine, of_others, unwritable};
+pub(crate) use machine::{CheckTarget, against_machine, of_others, of_root_alone, unwritable};
 pub(super) use seed::seeds;
 pub(crate) use sources::acts;
 pub(crate) use types::untyped;

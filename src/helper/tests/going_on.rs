@@ -182,6 +182,23 @@ async fn what_was_cut_off_hours_ago_keeps_no_secret_whoever_asks_for_what_and_go
 }
 
 #[tokio::test]
+async fn what_could_not_be_begun_does_not_go_on() {
+    let bench = Bench::that_notes();
+    let marks = async |resumed: bool| {
+        let ops = json!([{ "op": "exec", "node": "Marks", "miid": "1", "resumed": resumed }]);
+        bench.replies(&bench.request(&format!("m-{}", unique()), ops)).await[1].code
+    };
+    bench.script("etc/veto.d/10-never", "exit 0");
+    assert_eq!(marks(false).await, Some(404), "there is no such folder");
+    assert!(bench.notes().is_empty(), "{:?}", bench.notes());
+    fs::create_dir(bench.path("later")).unwrap();
+    bench.script("etc/veto.d/10-never", "exit 1");
+    assert_eq!(marks(true).await, Some(403), "the veto is asked");
+    bench.script("etc/veto.d/10-never", "exit 0");
+    assert_eq!(marks(true).await, Some(200));
+}
+
+#[tokio::test]
 async fn an_earlier_helpers_note_is_good_as_well() {
     let bench = Bench::that_notes();
     bench.begin_once().await;

@@ -66,7 +66,7 @@ pub(crate) fn of_others(object: &ManagementObject) -> Problems {
         }
     }
     let helped = object.ids().any(|id| takes_helper(&object.node(id).mapping));
-    for (path, read) in [(&object.folder, 0o005), (&object.mapping_file, 0o004)] {
+    for path in [&object.folder, &object.mapping_file] {
         if lane::announce(path).is_err() {
             continue;
         }
@@ -79,7 +79,21 @@ pub(crate) fn of_others(object: &ManagementObject) -> Problems {
                 path,
                 "is not root's alone, and omadm-exec believes no other: chown root:root, chmod go-w",
             );
-        } else if owner == 0 && metadata.gid() == 0 && mode & read != read {
+        }
+    }
+    problems
+}
+
+/// What keeps the agent's user from reading an object that is root's alone: whoever checks it here may read it.
+#[must_use]
+pub(crate) fn of_root_alone(object: &ManagementObject) -> Problems {
+    let mut problems = Problems::default();
+    for (path, read) in [(&object.folder, 0o005), (&object.mapping_file, 0o004)] {
+        if lane::announce(path).is_err() {
+            continue;
+        }
+        let Ok(metadata) = fs::metadata(path) else { continue };
+        if metadata.uid() == 0 && metadata.gid() == 0 && metadata.mode() & read != read {
             problems.file(path, "can't be read by the agent's user: chmod o+rX");
         }
     }

@@ -2,7 +2,7 @@
 
 import clock
 from bench import ACCOUNTS, DEB, HELPER, SERVICE, SETTINGS, SOCKET
-from broken.register import check, setup
+from broken.register import asked, check, setup
 from machine import HERE, ip, wait
 from server import bad_certificates
 
@@ -218,6 +218,9 @@ def unreadable(bench):
     """the agent may not read the account's file"""
     bench.machine.run("chown", "root:root", f"{ACCOUNTS}/acme.toml")
     restart(bench)
+    # Root may, who looks what is wrong.
+    code, said = asked(bench, "config", "check")
+    assert code == 1 and f"{ACCOUNTS}/acme.toml: can't be read by the agent's user" in said, said
     yield
     bench.machine.run("chown", "root:omadm", f"{ACCOUNTS}/acme.toml")
     restart(bench)
