@@ -60,6 +60,7 @@ async fn a_session_is_started_by_name_and_its_end_is_told() {
         "\"lastContact\": <uint64 ",
         "\"lastBegan\": <uint64 ",
         "\"lastBeganUptime\": <uint64 ",
+        "\"lastEndedUptime\": <uint64 ",
         "\"lastInterfaces\": <[<\"lo\">]>",
     ] {
         assert!(servers.contains(told), "{told}: {servers}");

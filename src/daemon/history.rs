@@ -13,14 +13,14 @@ use crate::uri::ServerId;
 struct Running {
     id: String,
     cause: Cause,
-    began: Began,
+    began: Moment,
     /// What it waits for.
     progress: Progress,
 }
 
-/// When a session began.
+/// When a session began, or ended.
 #[derive(Clone, Copy)]
-struct Began {
+struct Moment {
     /// In seconds since 1970.
     on_the_wall: u64,
     /// Since the machine's boot, by a clock that nobody sets, where there is one.
@@ -31,12 +31,11 @@ struct Began {
 struct Last {
     id: String,
     /// When it began, where that is known.
-    began: Option<Began>,
+    began: Option<Moment>,
     /// The interfaces that its last answer came by.
     interfaces: Vec<String>,
     commands: Commands,
-    /// When it ended, in seconds since 1970.
-    ended: u64,
+    ended: Moment,
     /// How it ended: nothing where it was completed.
     failure: Option<String>,
     /// When a session with the server was last completed, in seconds since 1970.
@@ -48,6 +47,17 @@ struct Last {
 pub(super) struct History {
     running: Vec<(Destination, Running)>,
     last: Vec<(ServerId, Last)>,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { on_the_wall: now(), uptime: waking::booted() }
+    }
+
+    /// The uptime in whole milliseconds: finer than what the kernel tells programs of it.
+    fn uptime(self) -> Option<u64> {
+        u64::try_from(self.uptime?.as_millis()).ok()
+    }
 }
 
 fn now() -> u64 {
@@ -62,11 +72,6 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// The whole milliseconds, as programs are told times that the kernel counts in hundredths of a second.
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Takes what is known of `key` out of a short list.
 fn take<K: PartialEq, V>(list: &mut Vec<(K, V)>, key: &K) -> Option<V> {
     let at = list.iter().position(|(known, _)| known == key)?;
@@ -77,7 +82,7 @@ impl History {
     /// Notes that a session has begun.
     pub(super) fn began(&mut self, destination: &Destination, id: &str, cause: Cause, progress: Progress) {
         take(&mut self.running, destination);
-        let began = Began { on_the_wall: now(), uptime: waking::booted() };
+        let began = Moment::now();
         self.running.push((destination.clone(), Running { id: id.to_owned(), cause, began, progress }));
     }
 
@@ -95,7 +100,7 @@ impl History {
             };
             let interfaces = ended.interfaces.clone();
             let (id, commands) = (id.clone(), ended.commands);
-            let last = Last { id, began, interfaces, commands, ended: now(), failure, completed };
+            let last = Last { id, began, interfaces, commands, ended: Moment::now(), failure, completed };
             self.last.push((destination.server_id.clone(), last));
         }
         id
@@ -143,11 +148,12 @@ impl History {
             json!({
                 "id": last.id,
                 "began": last.began.map(|began| began.on_the_wall),
-                "uptime": last.began.and_then(|began| began.uptime).map(milliseconds),
+                "beganUptime": last.began.and_then(Moment::uptime),
                 "interfaces": last.interfaces,
                 "commands": last.commands.all,
                 "failedCommands": last.commands.failed,
-                "ended": last.ended,
+                "ended": last.ended.on_the_wall,
+                "endedUptime": last.ended.uptime(),
                 "outcome": if last.failure.is_none() { "completed" } else { "failed" },
                 "why": last.failure,
                 "completed": last.completed,

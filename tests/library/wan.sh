@@ -26,10 +26,16 @@ END
 # A Reject after a session is waited for less long.
 wan=/run/bin/wan
 sed 's/^reject_within=10/reject_within=4/' "$1" >$wan
+# When the link was about to go up.
+cat >/run/bin/nmcli <<'END'
+#!/bin/sh
+case " $* " in *' connection up '*) awk '{ printf "%.0f\n", $1 * 1000 }' /proc/uptime >/run/goes ;; esac
+exec /usr/bin/nmcli "$@"
+END
 chmod +x /run/bin/*
 PATH=/run/bin:$PATH
 servers() {
-    printf 'a{sa{sv}} 2 "a \\"b\\"" 2 "why" s "\\"outcome\\" s \\"completed\\"" "lastBeganUptime" t 99999999999999 "acme" 5 "state" s "idle" "outcome" s "%s" "held" b false "lastBeganUptime" t %s "lastInterfaces" av %s\n' "$@" >/run/servers
+    printf 'a{sa{sv}} 2 "a \\"b\\"" 2 "why" s "\\"outcome\\" s \\"completed\\"" "lastBeganUptime" t 99999999999999 "acme" 6 "state" s "idle" "outcome" s "%s" "held" b false "lastBeganUptime" t %s "lastEndedUptime" t %s "lastInterfaces" av %s\n' "$@" >/run/servers
 }
 apply() { "$wan" apply -- "$1" '' '' '' '' '' "$2" '' '' "$3" "${4-session}" 3>/run/said </dev/null; }
 address() { ip -4 -o address show dev near | awk '{ print $4 }'; }
@@ -74,20 +80,21 @@ echo "unknown $?"
 "$wan" confirm
 echo "nothing $?"
 
-# Sessions that are none of the trial's: over another link, begun before, failed. Then one that is, over a bridge, and began as
-# soon as there was a trial to be told of.
+# Sessions that are none of the trial's: over another link, begun before, failed, ended before the link was up. Then one that
+# is, over a bridge, and began as soon as there was a link.
 rm -f /run/said
 before=$(now)
 apply uplink 192.0.2.10/24 60 2>/run/told & applied=$!
 on_trial
-began=$(now)
-for said in "completed $began 1_s_\"far\"" "completed $before 1_s_\"near\"" "failed $began 1_s_\"near\""; do
-    # shellcheck disable=SC2046,SC2086
-    servers $(printf '%s %s' ${said% *}) "$(echo "${said##* }" | tr _ ' ')"
+goes=$(($(cat /run/goes) + 1)) ended=$(now)
+for said in "completed $ended $ended 1_s_\"far\"" "completed $before $ended 1_s_\"near\"" "failed $ended $ended 1_s_\"near\"" \
+    "completed $goes $goes 1_s_\"near\""; do
+    # shellcheck disable=SC2086
+    servers ${said% *} "$(echo "${said##* }" | tr _ ' ')"
     sleep 3
     ! grep -q 'has gone well' /run/told || echo "kept by $said"
 done
-servers completed "$began" '2 s "br0" s "near"'
+servers completed "$goes" "$ended" '2 s "br0" s "near"'
 wait $applied
 echo "session $? $(address) $(ls /var/lib/omadm-wan)"
 "$wan" confirm
@@ -97,7 +104,7 @@ echo "asked $? $(address)"
 rm /run/said
 apply uplink 192.0.2.12/24 60 2>/run/told & applied=$!
 on_trial
-servers completed "$(now)" 0
+servers completed "$(now)" "$(now)" 0
 until grep -q 'has gone well' /run/told; do sleep 0.1; done
 sleep 2
 "$wan" reject
@@ -106,7 +113,7 @@ echo "rejected $? $(address) $(grep -c 'has gone well' /run/told)"
 rm /run/said
 apply uplink 192.0.2.13/24 60 & applied=$!
 on_trial
-servers completed "$(now)" 0
+servers completed "$(now)" "$(now)" 0
 wait $applied
 echo "somewhere $? $(address)"
 rm /run/servers
