@@ -111,7 +111,9 @@ def level(bench):
     # A container has no serial number of a board.
     why = lambda: told(bench, "a source has no value")  # noqa: E731
     machine.run("omadmctl", "get", f"{DEVINFO}//")
-    assert machine.run(*level).strip() == "info" and not why()
+    said = machine.run(*level).strip()
+    assert said == "info", said
+    assert not why(), [line["MESSAGE"] for line in bench.journal(_PID=bench.pid())]
     machine.run(*level, "debug")
     machine.run("omadmctl", "get", f"{DEVINFO}//")
     wait(why)
