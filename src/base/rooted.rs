@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::errno::Errno;
 
 /// The most symbolic links that are followed, as many as the kernel does.
-const MOST_LINKS: usize = 40;
+pub(crate) const MOST_LINKS: usize = 40;
 
 /// Finds where `path`, counted from `root`, leads to: a path without links, which is never outside of `root`. What is not
 /// there is as it is written. With this machine's own root, nothing is to be done. It may block.
@@ -59,7 +59,8 @@ pub(crate) fn follow_to_name(root: &Path, path: &Path) -> io::Result<PathBuf> {
     })
 }
 
-fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
+/// The names on a path, `..` among them.
+pub(crate) fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
     path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),
         Component::ParentDir => Some(OsString::from("..")),

@@ -4,10 +4,9 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-/// The most symbolic links that are followed, as many as the kernel does.
-const MOST_LINKS: usize = 40;
+use crate::base::rooted::{MOST_LINKS, names};
 
 /// The rest of a walk to a file.
 #[derive(Debug)]
@@ -66,14 +65,6 @@ impl PathWalk {
         }
         Some((folder, name))
     }
-}
-
-fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
-    path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsString::from("..")),
-        _ => None,
-    })
 }
 
 #[cfg(test)]
