@@ -136,6 +136,15 @@ async fn what_has_no_value_is_told_apart_from_what_is_empty_and_from_what_fails(
         (code, out, err),
         (Some(1), String::new(), format!("{}: no value: nobody has set it\n", board("Note")))
     );
+    // In the answer of what it is in, a node that must be there looks empty: the reason stands beside it.
+    let (code, out, err) = get(&board("")).await;
+    assert!(code == Some(0) && out.contains("\"Gone\": \"\""), "{out}");
+    let told: Vec<&str> =
+        err.lines().filter_map(|line| line.split_once(": no value: ")).map(|(uri, _)| uri).collect();
+    assert_eq!(told, [board("Gone"), board("Note"), board("Ports")], "{err}");
+    assert!(err.contains("nothing-here"), "{err}");
+    let (_, _, err) = get(&format!("{DMACC}/{SERVER_ID}/?lv=1")).await;
+    assert!(!err.contains("left out"), "{err}");
     let fails = |node: &str| format!("urn:x-test:mo:fails:1.0/1/{node}");
     assert_eq!(get(&fails("Empty")).await, (Some(0), "\n".to_owned(), String::new()));
     let (code, out, err) = get(&fails("")).await;

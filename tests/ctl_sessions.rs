@@ -1,5 +1,6 @@
 //! What `omadmctl` tells of sessions, accounts and alerts: tables, what is waited for, what is as it was, what failed.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use omadm_agent::lab::{Reply, files};
@@ -177,4 +178,120 @@ async fn where_a_server_sends_the_agent_and_what_it_sends_instead_of_a_package_i
         agent.agent.logged(told, |log| log.contains(told)).await;
     }
     assert!(!agent.stop().await.contains("token=secret"));
+}
+
+/// A refused session is not repeated: who looks is told so, and what begins the next one.
+#[tokio::test]
+async fn a_session_that_is_not_tried_again_by_itself_is_told_with_what_begins_the_next_one() {
+    let begins = format!("a notification, an alert or `omadmctl session start {SERVER_ID}` begins one");
+    for (every, next) in [
+        (None, format!("the last session is not tried again by itself: {begins}")),
+        (
+            Some("24h"),
+            format!(
+                "(schedule); it waits for the time for it; the last one is not tried again before that by itself: {begins}"
+            ),
+        ),
+    ] {
+        let bench = Bench::with(Setup {
+            account: Box::new(move |account, _| {
+                if let Some(every) = every {
+                    account.extra = account.extra.replace(" }", &format!(", every = \"{every}\" }}"));
+                }
+            }),
+            ..Setup::default()
+        })
+        .await;
+        bench.answer([Reply::status(403)]);
+        let agent = Agent::start(&bench).await;
+        let bus = agent.bus.address();
+        let status = async || ctl_as_wide(&bus, &["status"], Some(400)).await.out;
+        assert!(every.is_some() || status().await.contains(&format!("no session is due: {begins}\n")));
+        let said = ctl_as_wide(&bus, &["session", "start", SERVER_ID], Some(400)).await;
+        let line = said.out.lines().last().unwrap_or_default();
+        assert!(
+            said.code == Some(1) && line.starts_with("  next  ") && line.ends_with(&next),
+            "{}",
+            said.out
+        );
+        let status = status().await;
+        assert!(status.lines().any(|line| line.starts_with("  now  ") && line.ends_with(&next)), "{status}");
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn when_a_busy_server_is_asked_again_is_told_with_the_reason() {
+    let bench = Bench::new().await;
+    bench.answer([Reply::status(503).header("retry-after", "7200")]);
+    let agent = Agent::start(&bench).await;
+    let bus = agent.bus.address();
+    let said = ctl_as_wide(&bus, &["session", "start", SERVER_ID], Some(400)).await;
+    let next = "a session begins in 2 h 0 min (retry); it waits for the end of the pause that the server asked for (Retry-After)\n";
+    for told in [
+        "it asks for a pause of 7200 s (Retry-After)\n",
+        "  look at        nothing here: the server is busy",
+        next,
+    ] {
+        assert!(said.code == Some(1) && said.out.contains(told), "{told}: {}", said.out);
+    }
+    let said = ctl(&bus, &["status", "--json"]).await;
+    let status: Value = serde_json::from_str(&said.out).unwrap();
+    let server = &status["servers"][SERVER_ID];
+    assert_eq!(
+        server["waitsFor"], "the end of the pause that the server asked for (Retry-After)",
+        "{server}"
+    );
+    agent.stop().await;
+}
+
+/// One session with a server at a time: who waits is told for which. An interrupt ends the following alone.
+#[tokio::test]
+async fn who_waits_for_another_session_is_told_which_and_whoever_is_interrupted_that_it_goes_on() {
+    let bench = Bench::new().await;
+    bench.answer([Reply::status(204).after(Duration::from_secs(5)), Reply::status(204)]);
+    let agent = Agent::start(&bench).await;
+    let bus = agent.bus.address();
+    for as_json in [false, true] {
+        let mut first = tokio::process::Command::new(env!("CARGO_BIN_EXE_omadmctl"));
+        first.args(["session", "start", SERVER_ID]).env("DBUS_SYSTEM_BUS_ADDRESS", &bus);
+        first.args(as_json.then_some("--json")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let first = first.kill_on_drop(true).spawn().unwrap();
+        if !as_json {
+            let list = until(&agent, &["session", "list", "--json"], "\"id\"").await;
+            let list: Value = serde_json::from_str(&list).unwrap();
+            let id = list["sessions"][0]["id"].as_str().unwrap();
+            let second = ctl_as_wide(&bus, &["session", "start", SERVER_ID], Some(400));
+            let (second, ended) = tokio::join!(second, interrupted(first));
+            let waits =
+                format!("  waits for      the end of the session {id} (operator), which runs since 20");
+            assert!(second.out.starts_with(&waits) && second.code == Some(0), "{}", second.out);
+            let why = format!(
+                "interrupted: the session is held all the same: `omadmctl session list` says whether it runs, `omadmctl status {SERVER_ID}` how it ended\n"
+            );
+            assert_eq!((ended.code, ended.err), (Some(1), why));
+            bench.answer([Reply::status(204).after(Duration::from_secs(5))]);
+        } else {
+            until(&agent, &["session", "list", "--json"], "\"id\"").await;
+            let ended = interrupted(first).await;
+            let last: Value = serde_json::from_str(ended.out.lines().last().unwrap()).unwrap();
+            assert_eq!(
+                (ended.code, &last["ok"], &last["error"]),
+                (Some(1), &json!(false), &json!("Interrupted"))
+            );
+        }
+    }
+    until(&agent, &["session", "list"], "no session runs").await;
+    assert!(!agent.stop().await.contains("failed"));
+}
+
+/// A command that is interrupted once its session runs.
+async fn interrupted(command: tokio::process::Child) -> Said {
+    let id = nix::unistd::Pid::from_raw(command.id().unwrap().try_into().unwrap());
+    // It hears of interrupts when it has asked for the session, which runs.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    let ended = command.wait_with_output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
 }

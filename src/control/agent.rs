@@ -10,6 +10,7 @@ use super::table::Paper;
 use super::terminal::Terminal;
 use crate::ddf::Format;
 use crate::mo::calendar;
+use crate::tree::{CUT, EMPTY};
 
 /// Says why the agent did not do it; returns that it did not.
 pub(super) fn told<O: Write, E: Write>(
@@ -94,11 +95,13 @@ fn is_leaf(value: &Json) -> bool {
     !matches!(value, Json::Null | Json::Object(_) | Json::Array(_))
 }
 
-/// The nodes that have no value, each with the reason: all of them, or those alone whose source fails.
+/// The nodes that have no value, each with the reason; with `all`, also those whose value is empty, and those that were
+/// not asked for. In the answer of a node above them they are left out, or look empty.
 fn missing(client: &Client, client_uri: &str, all: bool) -> Vec<Json> {
     // What there is was read: no more is lost by this.
     let Ok(Json::Array(mut nodes)) = client.json("Tree", "s", json!([client_uri])) else { return Vec::new() };
-    nodes.retain(|node| node.get("why").is_some() && (all || node.get("failed").is_some()));
+    let is_meant = |why: &str| all || !matches!(why, CUT | EMPTY);
+    nodes.retain(|node| node.get("why").and_then(Json::as_str).is_some_and(is_meant));
     nodes
 }
 

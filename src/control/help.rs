@@ -200,12 +200,13 @@ Examples:
 const SESSION: &str = "\
 SERVER is an account's server-id. Prints each stage as it is reached: the name, TCP, TLS, authentication, each package,
 each command and its status, each attempt; while nothing comes, what is waited for, and for how long; how many commands
-failed; where it fails, a last line says where to look. Exits with 1 where the session was not completed. Asks the
-running agent, by D-Bus: for root and members of the group omadm-admin.
+failed; where it fails, where to look, and when it is tried again, or what begins the next one. One that runs already is
+waited for. Ctrl-C ends the following alone: the session is held all the same. Exits with 1 where the session was not
+completed, or is no longer followed. Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 
 `--json` is an object on a line of its own for each stage: `version`, `server`, `session`, `stage`, `what`. The last one
-alone has `ok`; its stage is `end`, with `commands` and `commandsFailed`, how many there were, and `lookAt` where the
-session failed, or it says why there is none.
+alone has `ok`; its stage is `end`, with `commands` and `commandsFailed`, how many there were, and, where the session
+failed, `lookAt`, `nextTry`, `nextCause` and `waitsFor`; or it says why there is none, such as `Interrupted`.
 
 Example:
   omadmctl session start acme";
@@ -213,11 +214,11 @@ Example:
 const GETTING: &str = "\
 URI is a ClientURI. A leaf is printed as it is, anything else as JSON; on a terminal, what nobody sees is shown as `?`.
 `?lv=1` at its end shows no more than what is right below. An empty value is an empty line; where there is none, the
-reason is told on the standard error, as it is of what is left out because it can't be read. Exits with 1 where there is
-nothing. Nobody is shown secrets, nor what the description lets nobody read. Asks the running agent, by D-Bus: for root
-and members of the group omadm-admin.
+reason is told on the standard error, as it is of each node below that has none: JSON leaves it out, or, where it must
+be there, shows it empty. Exits with 1 where there is nothing. Nobody is shown secrets, nor what the description lets
+nobody read. Asks the running agent, by D-Bus: for root and members of the group omadm-admin.
 
-`--json`: `value`, null where there is none, and `missing`: the `uri` of each node whose value can't be read, and `why`.
+`--json`: `value`, null where there is none, and `missing`: the `uri` of each node that has no value, and `why`.
 
 Examples:
   omadmctl get urn:oma:mo:oma-dm-devinfo:1.2//DevID

@@ -5,8 +5,12 @@ use super::system::fit;
 /// The privileged helper, without which what needs root does not work.
 const HELPER: (&str, &str) = ("omadm-exec", "the privileged helper: `systemctl status omadm-exec.socket`");
 
+/// What a server that asks for patience is to be given.
+const BUSY: &str =
+    "nothing here: the server is busy or under repair; it is asked again after the pause that it asks for";
+
 /// A part of what is said, and what to look at then. The first that fits counts.
-const HINTS: [(&str, &str); 28] = [
+const HINTS: [(&str, &str); 29] = [
     HELPER,
     (
         "the proxy",
@@ -38,7 +42,8 @@ const HINTS: [(&str, &str); 28] = [
     ("is not answered", "the link, a firewall that swallows packets: `curl -v` the address"),
     ("authentication", "auth in the account: the user, the password's file"),
     ("HTTP status 200", "the server: what it sends is no package; profile and server-uri in the account"),
-    ("HTTP status 429", "nothing: the server is busy, and is asked again when it says"),
+    ("HTTP status 429", BUSY),
+    ("HTTP status 503", BUSY),
     (
         "HTTP status 3",
         "server-uri in the account: the server has moved, or a portal is in the way; `curl -v` the address",

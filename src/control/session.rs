@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_core::Stream as _;
 use serde_json::{Value as Json, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use zbus::{Message, MessageStream};
 
@@ -51,6 +52,8 @@ struct Follower<'a, O, E> {
     /// The stage that was reached last.
     stage: String,
     has_said_why: bool,
+    /// The session that ran before, whose end is waited for, if one did.
+    before: Option<String>,
     /// That the account is used as it was, and why, if so.
     stale: Option<String>,
     /// How many seconds something has to be waited for until that is told, again.
@@ -79,6 +82,7 @@ pub(super) fn start<O: Write, E: Write>(
         misses: 0,
         stage: String::new(),
         has_said_why: false,
+        before: None,
         stale: None,
         patience: 0,
     };
@@ -130,11 +134,34 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
             Ok(signals) => signals,
             Err(error) => return told(&error, self.as_json, self.terminal),
         };
+        // Without a hand on it, an interrupt ends this as it would any program.
+        let Ok(mut interrupts) = signal(SignalKind::interrupt()) else {
+            return self.until_the_end(&mut signals).await;
+        };
+        tokio::select! {
+            ended = self.until_the_end(&mut signals) => ended,
+            _ = interrupts.recv() => {
+                let server = self.server;
+                let why = format!(
+                    "interrupted: the session is held all the same: `omadmctl session list` says whether it runs, \
+                     `omadmctl status {server}` how it ended"
+                );
+                self.terminal.fail("Interrupted", &why, self.as_json)
+            }
+        }
+    }
+
+    /// Follows the session that was asked for to its end.
+    async fn until_the_end(&mut self, signals: &mut MessageStream) -> io::Result<bool> {
         if let Some(stale) = self.stale.take() {
             self.say("account", &stale, Tone::Bad)?;
         }
+        if let Some(before) = self.before.take() {
+            self.has_said_why = true;
+            self.say("waits for", &before, Tone::Plain)?;
+        }
         loop {
-            let next = poll_fn(|context| Pin::new(&mut signals).poll_next(context));
+            let next = poll_fn(|context| Pin::new(&mut *signals).poll_next(context));
             match timeout(QUIET, next).await {
                 Ok(Some(Ok(message))) => {
                     if let Some(outcome) = self.heard(&message)? {
@@ -158,6 +185,7 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
         self.owner = self.client.owner().await;
         let status = self.status().await?;
         self.others = ids(&status);
+        self.before = status::in_the_way(&status, self.server).map(|(_, what)| what);
         self.stale = account(&status, self.server).and_then(status::stale);
         self.client.call("StartSession", "s", json!([self.server])).await?;
         Ok(signals)
@@ -198,10 +226,16 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
         if self.as_json {
             let Self { server, id, .. } = self;
             let (all, failed) = (known.get("lastCommands"), known.get("lastCommandsFailed"));
-            let end = json!({
+            let mut end = json!({
                 "server": server, "session": id, "stage": "end", "what": outcome, "lookAt": hint,
                 "commands": all, "commandsFailed": failed,
             });
+            let (Some(members), false) = (end.as_object_mut(), is_well) else {
+                return self.terminal.answer(is_well, end);
+            };
+            for name in ["nextTry", "nextCause", "waitsFor"] {
+                members.insert(name.to_owned(), known.get(name).cloned().unwrap_or_default());
+            }
             return self.terminal.answer(is_well, end);
         }
         let failed = status::failed_commands(known);
@@ -213,6 +247,10 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
         self.say("end", &format!("{outcome}{}", failed.unwrap_or_default()), tone)?;
         if let Some(hint) = hint {
             self.say("look at", &hint, Tone::Plain)?;
+        }
+        if !is_well && known.is_object() {
+            let next = status::next(self.server, known, status::now());
+            self.say("next", &next, Tone::Plain)?;
         }
         Ok(is_well)
     }
@@ -245,7 +283,8 @@ impl<O: Write, E: Write> Follower<'_, O, E> {
         if let Some(waits) = waits.and_then(Json::as_str).filter(|_| self.id.is_empty() && !self.has_said_why)
         {
             self.has_said_why = true;
-            self.say("waits for", waits, Tone::Plain)?;
+            let before = status::in_the_way(&status, self.server).filter(|(id, _)| self.others.contains(id));
+            self.say("waits for", before.as_ref().map_or(waits, |(_, before)| before), Tone::Plain)?;
         }
         let session = sessions(&status).find(|session| session.get("id").is_some_and(|id| *id == *self.id));
         // When it is tried again was told.

@@ -12,6 +12,7 @@ use super::table::{Paper, Tone};
 use super::terminal::Terminal;
 use crate::ddf::Format;
 use crate::mo::calendar;
+use crate::session::WaitsFor;
 
 /// Shows the status; returns whether the agent answered, and knows the server.
 pub(super) fn show<O: Write, E: Write>(
@@ -242,8 +243,7 @@ fn of_server(
     }
     let (state, tone) = match text(server, "state") {
         "running" => (session.map_or_else(String::new, |session| runs(session, now)), Tone::Good),
-        "waiting" => (waiting(server, now), Tone::Plain),
-        _ => ("no session is due".to_owned(), Tone::Plain),
+        _ => (next(id, server, now), Tone::Plain),
     };
     paper.line(out, "now", &state, tone)?;
     let ended = number(server, "lastEnded").map(|ended| ago(now, ended));
@@ -338,16 +338,43 @@ fn runs(session: &Json, now: u64) -> String {
     format!("a session runs{}{waits}", since.unwrap_or_default())
 }
 
-fn waiting(server: &Json, now: u64) -> String {
-    let cause = text(server, "nextCause");
+/// The next session with a server, and what it waits for; where none is due, or one that failed is not tried again by
+/// itself, also what begins one.
+pub(super) fn next(id: &str, server: &Json, now: u64) -> String {
+    let begins = format!("a notification, an alert or `omadmctl session start {id}` begins one");
+    let has_failed = text(server, "outcome") == "failed";
+    if text(server, "state") != "waiting" {
+        let what =
+            if has_failed { "the last session is not tried again by itself" } else { "no session is due" };
+        return format!("{what}: {begins}");
+    }
     let when = match number(server, "nextTry") {
         Some(next) => format!("in {}", span(next.saturating_sub(now))),
         None => "later".to_owned(),
     };
-    format!("a session begins {when} ({cause}); it waits for {}", text(server, "waitsFor"))
+    let (cause, waits_for) = (text(server, "nextCause"), text(server, "waitsFor"));
+    // One that is tried again waits for something else.
+    let earlier = if has_failed && waits_for == WaitsFor::Time.words() {
+        format!("; the last one is not tried again before that by itself: {begins}")
+    } else {
+        String::new()
+    };
+    format!("a session begins {when} ({cause}); it waits for {waits_for}{earlier}")
 }
 
-fn now() -> u64 {
+/// The session with a server's own address that runs, as somebody is told who waits for its end.
+pub(super) fn in_the_way(status: &Json, server: &str) -> Option<(String, String)> {
+    let session = running(status, server)?;
+    let since = number(session, "began").map_or_else(String::new, |began| {
+        let then = f64::from(u32::try_from(began).unwrap_or(u32::MAX));
+        let then = calendar::utc(then, Format::Chr).unwrap_or_default();
+        format!(", which runs since {then}, {}", ago(now(), began))
+    });
+    let (id, cause) = (text(session, "id"), text(session, "cause"));
+    Some((id.to_owned(), format!("the end of the session {id} ({cause}){since}")))
+}
+
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

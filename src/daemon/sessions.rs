@@ -357,7 +357,7 @@ impl Daemon {
             }
             self.sessions.ask(Some(due));
         } else if failed_for_good && !outcome.is_stopped() {
-            log::info!(OMADM_SERVER_ID = server_id; "{server_id}: not tried again by itself: a notification, `omadmctl session start` or a mended account begins the next session");
+            log::info!(OMADM_SERVER_ID = server_id; "{server_id}: not tried again by itself: a notification, an alert or `omadmctl session start` begins the next session");
         }
         changes
     }

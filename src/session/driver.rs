@@ -481,9 +481,15 @@ impl Driver<'_> {
         match self.connection.send(&request).await {
             Ok(response) => {
                 let (status, answer) = (response.status, response.body.len());
+                let retry_after = retry_after(&response.headers, SystemTime::now());
+                let pause = retry_after.map_or_else(String::new, |pause| {
+                    format!(": it asks for a pause of {} s (Retry-After)", pause.as_secs())
+                });
                 progress.tell(
                     "package",
-                    format_args!("{size} bytes sent, answered with HTTP status {status}, {answer} bytes"),
+                    format_args!(
+                        "{size} bytes sent, answered with HTTP status {status}, {answer} bytes{pause}"
+                    ),
                 );
                 let socket = self.connection.local_address();
                 if socket.is_none() || socket != self.seen_on {
@@ -515,7 +521,7 @@ impl Driver<'_> {
                         .headers
                         .get(CONTENT_TYPE)
                         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-                    retry_after: retry_after(&response.headers, SystemTime::now()),
+                    retry_after,
                     location: location(&response.headers),
                     body: if deaf { Vec::new() } else { response.body.to_vec() },
                 })

@@ -49,6 +49,7 @@ pub use exec::Invocation;
 pub use exec_window::Closed;
 pub use node::NodeRef;
 pub use operator::Operator;
+pub use outline::{CUT, EMPTY};
 pub use plan::Data;
 pub use principal::{Principal, SessionFacts};
 pub use read::{MOST_SHOWN, Reading, Shown};

@@ -14,6 +14,11 @@ use super::resolve::Resolved;
 use super::rights::Rights;
 use super::view::{Extent, Pass, ReadView, Step, UNSET, Walk, is_listed, readable, secret};
 
+/// The reason for what a level leaves out: it may be there.
+pub const CUT: &str = "what is in it is left out";
+/// The reason for a leaf whose value is there, and empty.
+pub const EMPTY: &str = "it is empty";
+
 /// The outline under way: JSON, an object a node, in the order of the description.
 struct Outline {
     json: Vec<u8>,
@@ -106,7 +111,7 @@ impl Outline {
     fn leaf(&mut self, node: &NodeRef, value: Option<Value>, read_view: &ReadView) -> Result<(), TreeError> {
         self.begin()?;
         match value {
-            Some(value) if value.is_empty() => self.why(node, "it is empty", false),
+            Some(value) if value.is_empty() => self.why(node, EMPTY, false),
             Some(value) => self.row(node, "value", |json| value.write_json(json)),
             None => self.why(node, read_view.why(node).unwrap_or(UNSET), read_view.is_failing(node)),
         }
@@ -125,7 +130,7 @@ impl Outline {
         let Some((node, is_cut)) = self.open.take() else { return Ok(()) };
         let unnamed = node.object.unnamed_child(node.id);
         let why = match read_view.why(&node) {
-            _ if is_cut => "what is in it is left out",
+            _ if is_cut => CUT,
             Some(why) => why,
             None if unnamed.is_some_and(|id| is_listed(&node.object, id)) => "the machine lists nothing",
             None if unnamed.is_some() => "nobody has added anything",

@@ -93,6 +93,7 @@ impl Line {
             () if is_it(held) && cause.is_scheduled() => WaitsFor::Clock,
             () if is_late => WaitsFor::Pace,
             // The time of an attempt that is made again is that pause's end.
+            () if waiting.again && at.is_some() && self.asked == at => WaitsFor::RetryAfter,
             () if waiting.again => WaitsFor::Backoff,
             () => WaitsFor::Time,
         }
