@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 use std::time::{Duration, SystemTime};
 
-use omadm_agent::lab::files;
+use omadm_agent::lab::{Reply, files};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::bus::Daemon;
 use crate::support::local::{AGENT, Agent, PATH, put_on, status_of};
-use crate::support::tools::{put_script, written};
+use crate::support::tools::{put_script, takes_root, written};
 use crate::support::{Bench, DEVINFO, DMACC, SECRET, SERVER_ID, Setup, appears};
 
 const BOARD: &str = "urn:x-test:mo:board:1.0";
@@ -203,12 +203,35 @@ async fn a_node_is_set_whole_or_not_at_all_and_a_dry_run_does_nothing() {
     agent.stop().await;
 }
 
+/// That it takes root is said before anybody is asked, and that a dry run does not.
+#[tokio::test]
+async fn who_is_not_root_hears_beforehand_that_it_takes_root_and_what_does_not() {
+    takes_root("it runs as another user");
+    // The program's own folder may be closed to others.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("omadmctl");
+    std::fs::copy(env!("CARGO_BIN_EXE_omadmctl"), &program).unwrap();
+    for (words, is_asked) in [
+        (&["set", "urn:m//A", "1"][..], false),
+        (&["set", "--dry-run", "urn:m//A", "1"], true),
+        (&["exec", "urn:m//A"], false),
+        (&["exec", "--dry-run", "urn:m//A"], true),
+    ] {
+        let mut command = Command::new(&program);
+        command.args(words).arg("--json").env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere");
+        let output = command.uid(65534).gid(65534).output().await.unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let error = if is_asked { "NoBus" } else { "NotRoot" };
+        assert_eq!((output.status.code(), &answer["error"]), (Some(1), &json!(error)), "{words:?}: {answer}");
+        assert!(is_asked || answer["why"].as_str().unwrap().contains("with --dry-run"), "{answer}");
+    }
+}
+
 /// Who is not root, and whom the policy lets call, has nothing done.
 #[tokio::test]
 async fn only_root_has_anything_done() {
-    if !is_root() {
-        return;
-    }
+    takes_root("it asks as another user");
     let bench = Bench::new().await;
     put_board(&bench, "run = [\"@folder@/job\"]");
     put_script(&bench, "job", "echo run >>@folder@/runs\n");
@@ -242,9 +265,7 @@ async fn only_root_has_anything_done() {
 
 #[tokio::test]
 async fn a_node_is_executed_and_waited_for_and_no_server_is_told() {
-    if !is_root() {
-        return;
-    }
+    takes_root("nobody else may execute a node");
     let bench =
         Bench::with(Setup { config: "[exec]\nsync-limit = \"1s\"\n".into(), ..Setup::default() }).await;
     put_board(&bench, "run = [\"@folder@/job\"]");
@@ -295,6 +316,7 @@ async fn a_node_is_executed_and_waited_for_and_no_server_is_told() {
 
 #[tokio::test]
 async fn an_exec_of_the_operators_waits_for_its_window_and_vetoes_and_outlives_the_agent() {
+    takes_root("nobody else may execute a node");
     let minutes = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 60;
     let at = |hours: u64| format!("{:02}:{:02}", (minutes / 60 + hours) % 24, minutes % 60);
     let bench = Bench::new().await;
@@ -312,10 +334,6 @@ async fn an_exec_of_the_operators_waits_for_its_window_and_vetoes_and_outlives_t
         "{out}"
     );
     assert_eq!((written(&bench, "runs"), written(&bench, "asked")), (String::new(), String::new()));
-    if !is_root() {
-        agent.stop().await;
-        return;
-    }
     let (code, out, _) = ctl(&agent, &["exec", &board("Do")]).await;
     assert!(code == Some(0) && out.contains("202"), "{out}");
     let Agent { agent, bus, .. } = agent;
@@ -331,9 +349,7 @@ async fn an_exec_of_the_operators_waits_for_its_window_and_vetoes_and_outlives_t
 
 #[tokio::test]
 async fn where_a_program_refuses_what_the_operator_asked_for_no_server_is_said_to_be_told() {
-    if !is_root() {
-        return;
-    }
+    takes_root("nobody else may execute a node");
     let bench = Bench::new().await;
     put_board(&bench, "run = [\"@folder@/job\"]\nveto = true");
     put_script(&bench, "job", "echo run >>@folder@/runs\n");
@@ -372,6 +388,40 @@ async fn an_account_is_tested_without_a_session() {
     let (_, out, _) = ctl(&agent, &["status"]).await;
     for line in ["certificate ", "traffic ", " received since", "\n  link "] {
         assert!(out.contains(line), "{line}: {out}");
+    }
+    agent.stop().await;
+}
+
+/// That something answers does not mean that it is a DM server.
+#[tokio::test]
+async fn an_account_whose_address_is_a_portals_is_told_with_what_answers() {
+    let bench = Bench::new().await;
+    let package = "application/vnd.oma.dm.request+json";
+    bench.answer([
+        // A session: what is left of its answers is for what comes then.
+        Reply::status(204),
+        Reply::ok("text/html; charset=utf-8", "<html></html>"),
+        Reply::ok("application/json", "{}"),
+        Reply::ok("text/html", ""),
+        Reply::ok(package, "{}"),
+    ]);
+    let agent = Agent::start(&bench).await;
+    assert_eq!(ctl(&agent, &["session", "start", SERVER_ID]).await.0, Some(0));
+    for (kind, hint) in
+        [("text/html; charset=utf-8", "a portal's perhaps"), ("application/json", "something else")]
+    {
+        let (code, out, _) = ctl_in(&agent, Some("400"), &["account", "test", SERVER_ID]).await;
+        let why = format!(
+            "  end            what answers is no DM package: content type \"{kind}\", expected {package}\n"
+        );
+        assert!(code == Some(1) && out.contains(&why), "{out}");
+        assert!(out.contains(&format!("200 to a HEAD, content type \"{kind}\"\n")), "{out}");
+        assert!(out.lines().any(|line| line.starts_with("  look at ") && line.contains(hint)), "{out}");
+    }
+    for is_told in [false, true] {
+        let (code, out, _) = ctl_in(&agent, Some("400"), &["account", "test", SERVER_ID]).await;
+        assert!(code == Some(0) && out.ends_with("  end            the server answers\n"), "{out}");
+        assert!(out.contains("only a session tells whether it is a DM server") != is_told, "{out}");
     }
     agent.stop().await;
 }

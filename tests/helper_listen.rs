@@ -152,3 +152,25 @@ async fn a_second_listener_leaves_the_socket_to_the_first() {
     assert_eq!(second.wait().unwrap().code(), Some(1));
     assert_eq!(listening.ask("get-1", level()).await.unwrap().value, Some(json!("7")));
 }
+
+/// What is no socket, nobody's listener has left.
+#[tokio::test]
+async fn what_is_no_socket_is_left_as_it_is() {
+    let mut listening = Listening::begin("true").await;
+    listening.child.kill().unwrap();
+    listening.child.wait().unwrap();
+    std::fs::remove_file(listening.socket()).unwrap();
+    let is_refused = |what: &str| {
+        let second = listening.another().output().unwrap();
+        let said = String::from_utf8(second.stderr).unwrap();
+        let why = format!("{} is no socket: it is left as it is", listening.socket().display());
+        assert!(second.status.code() == Some(1) && said.contains(&why), "{what}: {said}");
+    };
+    put(&listening.socket(), "precious");
+    is_refused("a file");
+    assert_eq!(listening.said("socket"), "precious");
+    std::fs::remove_file(listening.socket()).unwrap();
+    std::os::unix::fs::symlink("gate", listening.socket()).unwrap();
+    is_refused("a link");
+    assert!(listening.socket().is_symlink());
+}

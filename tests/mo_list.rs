@@ -60,6 +60,23 @@ async fn the_running_agent_says_what_it_serves_and_why_not_the_rest() {
         assert_eq!((&one["served"], &one["instances"]), (&Value::Bool(false), &Value::Null), "{one}");
         assert!(one["why"].as_str().unwrap().contains(why), "{one}");
     }
+    // Who asks for what is not there hears the same.
+    for (name, why) in [
+        ("off", "the object off is not served: switched off: `disable` below [objects] names it"),
+        ("lacks", "the object lacks is not served: not on this machine: there is no /gone/a, nor /gone/b"),
+        ("broken", "the object broken is not served: "),
+        ("sounds", "no object here has that MOID; did you mean urn:x-acme:mo:sound:1.0?\n"),
+    ] {
+        let uri = format!("urn:x-acme:mo:{name}:1.0//A");
+        for words in [&["get", uri.as_str()][..], &["tree", &uri], &["set", "--dry-run", &uri, "a"]] {
+            let said = ctl(&bus, words).await;
+            let told = format!("urn:x-acme:mo:{name}:1.0: not found: {why}");
+            assert!(said.code == Some(1) && said.err.starts_with(&told), "{words:?}: {}", said.err);
+            assert!(name != "broken" || said.err.contains("broken.toml:1: frobnicate: "), "{}", said.err);
+        }
+    }
+    let said = ctl(&bus, &["get", "urn:x-acme:mo:sound:1.0//B"]).await;
+    assert_eq!(said.err, "urn:x-acme:mo:sound:1.0/1/: node \"B\": not found\n");
     // One that breaks is served as it was.
     put("sound", "frobnicate = 1\nquux = 1\n");
     assert_eq!(ctl(&bus, &["reload"]).await.code, Some(1));
@@ -106,7 +123,8 @@ async fn without_an_agent_the_folders_are_listed_and_that_is_told() {
         .map(|object| (&object["served"], &object["why"]))
         .collect();
     assert!(told[0].1.as_str().unwrap().ends_with("b/one replaces it"), "{told:?}");
-    assert_eq!(told[1], (&Value::Bool(true), &Value::Null));
+    // Whether it is served, the agent alone would know.
+    assert_eq!(told[1], (&Value::Null, &Value::Null));
     assert_eq!(told[2].1, "not on this machine: there is no /gone");
     let shown = ctl("unix:path=/nowhere", &["mo", "list", &config]).await.out;
     assert!(shown.starts_with("NAME  ROOT\none   urn:x-acme:mo:one:1.0\n"), "{shown}");

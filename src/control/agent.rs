@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::client::{AskError, Client, reason};
 use super::hint;
+use super::mo_list::unserved;
 use super::table::Paper;
 use super::terminal::Terminal;
 use crate::ddf::Format;
@@ -25,6 +26,56 @@ pub(super) fn told<O: Write, E: Write>(
         terminal.complain(&format!("look at {hint}"))?;
     }
     Ok(false)
+}
+
+/// Says beforehand that only root may do this, and what anybody may; returns whether it may be asked for.
+pub(super) fn may_change<O: Write, E: Write>(
+    what: &str,
+    is_dry: bool,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    if is_dry || nix::unistd::geteuid().is_root() {
+        return Ok(true);
+    }
+    let why = format!(
+        "only root may {what} a node: use `sudo`; with --dry-run, which checks it and does nothing, members of the group \
+         omadm-admin may ask as well"
+    );
+    terminal.fail("NotRoot", &why, as_json)
+}
+
+/// Why a ClientURI leads nowhere, where that is for its whole object.
+pub(super) fn explained(client: &Client, client_uri: &str, error: AskError) -> AskError {
+    match error {
+        AskError::Refused { name, why } if name == "NotFound" => {
+            let object =
+                unserved(client, client_uri).map_or_else(String::new, |object| format!(": {object}"));
+            AskError::Refused { name, why: format!("{why}{object}") }
+        }
+        error => error,
+    }
+}
+
+/// Writes a node; returns whether that was done, or may be.
+pub(super) fn set<O: Write, E: Write>(
+    (client_uri, value): (&str, &str),
+    is_dry: bool,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    if !may_change("write", is_dry, as_json, terminal)? {
+        return Ok(false);
+    }
+    let done = Client::connect().and_then(|client| {
+        let set = client.ask("Set", "ssb", json!([client_uri, value, is_dry]));
+        set.map_err(|error| explained(&client, client_uri, error))
+    });
+    match done {
+        Ok(_) if as_json => terminal.answer(true, json!({})),
+        Ok(_) => Ok(true),
+        Err(error) => told(&error, as_json, terminal),
+    }
 }
 
 /// Asks for something that is answered by that it is done, or by what it has brought.
@@ -61,7 +112,10 @@ pub(super) fn get<O: Write, E: Write>(
             // A leaf may be described, and have no value: why is in its outline.
             Err(error) if error.name() == "NotFound" => {
                 let missing = missing(&client, client_uri, true);
-                return if missing.is_empty() { Err(error) } else { Ok((Json::Null, missing)) };
+                return match missing.is_empty() {
+                    true => Err(explained(&client, client_uri, error)),
+                    false => Ok((Json::Null, missing)),
+                };
             }
             read => read?,
         };

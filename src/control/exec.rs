@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 use zbus::MessageStream;
 
-use super::agent::told;
+use super::agent::{explained, may_change, told};
 use super::client::{AskError, Client, values};
 use super::hint;
 use super::terminal::Terminal;
@@ -26,8 +26,13 @@ pub(super) fn run<O: Write, E: Write>(
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    let done = Client::connect()
-        .and_then(|client| client.runtime.block_on(execute(&client, client_uri, is_dry, waits)));
+    if !may_change("execute", is_dry, as_json, terminal)? {
+        return Ok(false);
+    }
+    let done = Client::connect().and_then(|client| {
+        let done = client.runtime.block_on(execute(&client, client_uri, is_dry, waits));
+        done.map_err(|error| explained(&client, client_uri, error))
+    });
     let (node, status, what) = match done {
         Ok(done) => done,
         Err(error) => return told(&error, as_json, terminal),

@@ -273,9 +273,9 @@ const TESTING: &str = "\
 SERVER is an account's server-id. Prints each stage as far as it was reached: the name, TCP, TLS and how long the
 server's certificate is valid, authentication, HTTP; where it fails, a last line says where to look. What is sent is one
 HEAD of the account's address, with its credentials if the server asks for them: no package, so nothing is executed or
-told. A server that knows no HEAD may answer 404, 405 or 501, and be well. Exits with 1 where it is not reached, or
-refuses. Asks the running agent, by D-Bus: for root and members of the group omadm-admin. A file that is no account yet:
-`omadmctl config check` says why.
+told. A server that knows no HEAD may answer 404, 405 or 501, and be well. Exits with 1 where it is not reached,
+refuses, or answers with what is no DM package, such as a portal's page. Asks the running agent, by D-Bus: for root and
+members of the group omadm-admin. A file that is no account yet: `omadmctl config check` says why.
 
 `--json`: `server`, `stages` (each with `stage` and `what`), `why` and `lookAt` where it failed, and `broken`: what is
 wrong with the account's file now, so that it is tested as it was.
@@ -364,7 +364,8 @@ folders hold is listed, and that is told; with FILE, what those hold that this o
 asked. Exits with 1 where an object is broken.
 
 `--json`: `agent`, whether it has answered; `objects`, each with `name`, `moid`, `folder`, `served`, `instances` (the
-ClientURIs of their roots) and `why`, null where there is nothing to say or it is not known; `problems` of no object.
+ClientURIs of their roots) and `why`, null where there is nothing to say or it is not known: whether one is `served`,
+the agent alone knows; `problems` of no object.
 
 Examples:
   omadmctl mo list

@@ -10,7 +10,7 @@ const BUSY: &str =
     "nothing here: the server is busy or under repair; it is asked again after the pause that it asks for";
 
 /// A part of what is said, and what to look at then. The first that fits counts.
-const HINTS: [(&str, &str); 29] = [
+const HINTS: [(&str, &str); 30] = [
     HELPER,
     (
         "the proxy",
@@ -52,6 +52,10 @@ const HINTS: [(&str, &str); 29] = [
     (
         "content type \"text/html",
         "server-uri in the account: a page for people answers, a portal's perhaps; `curl -v` the address",
+    ),
+    (
+        "no DM package",
+        "server-uri in the account: something else than a DM server answers there; `curl -v` the address",
     ),
     ("Package#2", "the server: what it sends is no package; profile in the account"),
     ("no DevID", "`omadmctl get urn:oma:mo:oma-dm-devinfo:1.2//DevID`"),

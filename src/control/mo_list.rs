@@ -9,9 +9,13 @@ use super::client::Client;
 use super::table::Paper;
 use super::terminal::Terminal;
 use crate::base::OneByOne as _;
+use crate::base::regular;
 use crate::config::{self, Environment, Selection, Settings};
 use crate::mo::load::{self, ObjectFolder, One};
-use crate::spanned::{Problem, Problems};
+use crate::spanned::{Problem, Problems, meant};
+
+/// The most bytes of a mapping, as the agent reads it.
+const LONGEST_MAPPING: u64 = 1 << 20;
 
 /// An object, or what is none for a reason.
 struct Row {
@@ -141,6 +145,50 @@ fn overlay(rows: &mut Vec<Row>, agent: &Json) {
     }
 }
 
+/// What is there, and what is wrong with none of it: as the agent serves it, or, without one, as it would be.
+fn listed(place: &Place, agent: Option<&Json>, problems: &mut Problems) -> (Vec<Row>, Vec<String>) {
+    let mut rows = place.read(problems);
+    // What the agent has found counts first: others may be let read what it may not.
+    let found: Vec<Problem> = agent.into_iter().flat_map(found).one_by_one();
+    let is_of_objects =
+        |problem: &&Problem| place.folders.iter().any(|folder| problem.file.starts_with(folder));
+    let mut others = blame(&mut rows, found.iter().filter(is_of_objects));
+    for own in blame(&mut rows, problems.iter()) {
+        if !others.contains(&own) {
+            others.push(own);
+        }
+    }
+    if let Some(agent) = agent {
+        overlay(&mut rows, agent);
+    }
+    (rows, others)
+}
+
+/// Why nothing is found at a ClientURI, where that is for its whole object: it is not served, it has no instance, or there
+/// is none.
+pub(super) fn unserved(client: &Client, client_uri: &str) -> Option<String> {
+    let agent = client.json("ListObjects", "", json!([])).ok()?;
+    let moid = client_uri.split('/').next()?;
+    let (rows, _) = listed(&Place::told(&agent), Some(&agent), &mut Problems::default());
+    let mut its = rows.iter().filter(|row| row.moid == moid || row.says(moid));
+    let served = its.clone().find(|row| row.is_served);
+    match (served, its.next_back()) {
+        (Some(Row { name, instances: Some(instances), .. }), _) if instances.is_empty() => {
+            Some(format!("the object {name} has no instance"))
+        }
+        (Some(_), _) => None,
+        (None, Some(row)) => Some(format!("the object {} is not served: {}", row.name, row.why())),
+        (None, None) => {
+            let meant = meant(moid, rows.iter().map(|row| row.moid.as_str()).filter(|moid| !moid.is_empty()));
+            let meant = meant.map_or_else(
+                || ": `omadmctl mo list` names those that there are".to_owned(),
+                |meant| format!("; did you mean {meant}?"),
+            );
+            Some(format!("no object here has that MOID{meant}"))
+        }
+    }
+}
+
 /// Lists the objects of the running agent; of one that does not answer, or with the file of a configuration, those that
 /// the folders hold. Returns whether none is broken.
 pub(super) fn show<O: Write, E: Write>(
@@ -173,27 +221,14 @@ pub(super) fn show<O: Write, E: Write>(
             }
         }
     };
-    let mut rows = place.read(&mut problems);
-    // What the agent has found counts first: others may be let read what it may not.
-    let found: Vec<Problem> = agent.iter().flat_map(found).one_by_one();
-    let is_of_objects =
-        |problem: &&Problem| place.folders.iter().any(|folder| problem.file.starts_with(folder));
-    let mut others = blame(&mut rows, found.iter().filter(is_of_objects));
-    for own in blame(&mut rows, problems.iter()) {
-        if !others.contains(&own) {
-            others.push(own);
-        }
-    }
-    if let Some(agent) = &agent {
-        overlay(&mut rows, agent);
-    }
+    let (rows, others) = listed(&place, agent.as_ref(), &mut problems);
     let is_well = others.is_empty() && rows.iter().all(|row| row.problems == 0);
     if as_json {
-        let objects: Json = rows.iter().map(Row::to_json).collect();
+        let objects: Json = rows.iter().map(|row| row.to_json(agent.is_some())).collect();
         return terminal
             .answer(is_well, json!({ "agent": agent.is_some(), "objects": objects, "problems": others }));
     }
-    print(&rows, Paper::stdout(), &mut terminal.out)?;
+    print(&rows, agent.is_some(), Paper::stdout(), &mut terminal.out)?;
     terminal.out.flush()?;
     for other in others {
         terminal.complain(&other)?;
@@ -212,10 +247,11 @@ fn found(agent: &Json) -> impl Iterator<Item = Problem> + '_ {
     })
 }
 
-fn print(rows: &[Row], paper: Paper, out: &mut impl Write) -> io::Result<()> {
+fn print(rows: &[Row], has_agent: bool, paper: Paper, out: &mut impl Write) -> io::Result<()> {
     let (served, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.is_served);
     if served.is_empty() {
-        writeln!(out, "no management object is served")?;
+        let be = if has_agent { "is" } else { "can be" };
+        writeln!(out, "no management object {be} served")?;
     } else {
         let cells = |row: &&Row| {
             let Row { name, moid, instances, .. } = row;
@@ -248,8 +284,23 @@ impl Row {
         }
     }
 
-    fn to_json(&self) -> Json {
-        let Self { name, moid, folder, is_served, instances, .. } = self;
+    /// Whether the mapping in its folder says that it has this MOID, though it may be broken.
+    fn says(&self, moid: &str) -> bool {
+        let quoted = [format!("\"{moid}\""), format!("'{moid}'")];
+        let is_it = |line: &str| {
+            let line = line.trim_start();
+            (line.starts_with("moid") || line.starts_with("aliases"))
+                && quoted.iter().any(|moid| line.contains(moid))
+        };
+        let mapping = self.folder.join(format!("{}.toml", self.name));
+        let text = regular::read(&mapping, LONGEST_MAPPING).unwrap_or_default();
+        String::from_utf8_lossy(&text).lines().any(is_it)
+    }
+
+    /// The object for programs. Whether it is served, the agent alone knows.
+    fn to_json(&self, has_agent: bool) -> Json {
+        let Self { name, moid, folder, instances, .. } = self;
+        let is_served = has_agent.then_some(self.is_served);
         let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         json!({
             "name": name, "moid": said(moid), "folder": folder.to_string_lossy(), "served": is_served,

@@ -77,8 +77,7 @@ pub fn omadmctl() -> ExitCode {
         Command::Get { client_uri } => agent::get(client_uri, as_json, &mut terminal),
         Command::Tree { client_uri } => tree::show(client_uri, as_json, &mut terminal),
         Command::Set { client_uri, value, is_dry } => {
-            let order = ("ssb", json!([client_uri, value, is_dry]));
-            agent::order("Set", order, as_json, &mut terminal)
+            agent::set((client_uri, value), *is_dry, as_json, &mut terminal)
         }
         Command::Exec { client_uri, is_dry, waits } => {
             exec::run(client_uri, *is_dry, *waits, as_json, &mut terminal)

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value as Json, json};
 
-use super::agent::told;
+use super::agent::{explained, told};
 use super::client::{Client, reason};
 use super::table::Paper;
 use super::terminal::Terminal;
@@ -15,7 +15,10 @@ pub(super) fn show<O: Write, E: Write>(
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    let read = Client::connect().and_then(|client| client.json("Tree", "s", json!([client_uri])));
+    let read = Client::connect().and_then(|client| {
+        let read = client.json("Tree", "s", json!([client_uri]));
+        read.map_err(|error| explained(&client, client_uri, error))
+    });
     let nodes = match read {
         Ok(nodes) => nodes,
         Err(error) => return told(&error, as_json, terminal),

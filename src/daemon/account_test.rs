@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::Method;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use serde_json::{Value as Json, json};
 
 use super::Daemon;
@@ -14,6 +15,7 @@ use crate::agent_state::{AgentState, Parameters, Peer};
 use crate::base;
 use crate::base::Progress;
 use crate::connectivity::Resolved;
+use crate::package::{REQUEST, is_media_type};
 use crate::service::{Caller, Values};
 use crate::session::SessionFailure;
 use crate::transport::{Auth, Binding, Request, location};
@@ -70,7 +72,11 @@ async fn ask(agent_state: &AgentState, peer: &Peer, progress: &Progress) -> Resu
     let request = Request { timeout: PATIENCE, slowest: 0, ..Request::new(Method::HEAD, uri) };
     let response = connection.send(&request).await.map_err(|error| error.to_string())?;
     let status = response.status;
-    progress.tell("HTTP", format_args!("the server answers: {status} to a HEAD"));
+    let told =
+        |name: HeaderName| Some(String::from_utf8_lossy(response.headers.get(name)?.as_bytes()).into_owned());
+    let kind = told(CONTENT_TYPE).map(|kind| kind.chars().take(100).collect::<String>());
+    let said = kind.as_ref().map_or_else(String::new, |kind| format!(", content type {kind:?}"));
+    progress.tell("HTTP", format_args!("the server answers: {status} to a HEAD{said}"));
     match &account.auth {
         Auth::Certificate { .. } => {
             progress.tell("authentication", format_args!("by the certificate, in TLS"));
@@ -86,9 +92,18 @@ async fn ask(agent_state: &AgentState, peer: &Peer, progress: &Progress) -> Resu
         let why = SessionFailure::Moved { status, to };
         return Err(why.to_string());
     }
-    match status {
+    match (status, kind) {
         // 501: it knows no HEAD.
-        300..=399 | 403 | 407 | 429 | 500 | 502.. => Err(format!("HTTP status {status}")),
-        _ => Ok(()),
+        (300..=399 | 403 | 407 | 429 | 500 | 502.., _) => Err(format!("HTTP status {status}")),
+        (200..=299, Some(kind)) if is_media_type(&kind, REQUEST) => Ok(()),
+        // What would come to a GET is nothing: the type is the one that the server's software puts everywhere.
+        (200..=299, Some(kind)) if told(CONTENT_LENGTH).as_deref() != Some("0") => {
+            Err(format!("what answers is no DM package: content type {kind:?}, expected {REQUEST}"))
+        }
+        _ => {
+            progress
+                .tell("package", format_args!("none here: only a session tells whether it is a DM server"));
+            Ok(())
+        }
     }
 }

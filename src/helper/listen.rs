@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -50,6 +50,7 @@ pub(super) fn listen(socket: &Path) -> io::Result<()> {
     let program = fs::read_link("/proc/self/exe")?;
     check_program(&program.to_string_lossy(), &rules).map_err(|failure| io::Error::other(failure.why))?;
     results::folder(&rules)?;
+    let_only_a_socket_be_replaced(socket)?;
     // Until it listens: of two that are started at once, one would remove what the other has made.
     let turn = turn(socket)?;
     remove_stale(socket)?;
@@ -81,6 +82,20 @@ fn turn(socket: &Path) -> io::Result<Lock> {
     let mut path = socket.as_os_str().to_owned();
     path.push(".lock");
     Lock::try_take(Path::new(&path))?.ok_or_else(|| in_use(socket))
+}
+
+/// Refuses a path at which something is that no listener has left: it is not removed for a slip of the pen.
+fn let_only_a_socket_be_replaced(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            let why = format!(
+                "{} is no socket: it is left as it is; remove it, or have the helper listen elsewhere",
+                path.display()
+            );
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes the socket that an earlier listener has left. One that somebody listens at stays theirs.

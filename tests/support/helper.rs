@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use crate::support::bus::Daemon;
+use crate::support::tools::takes_root;
 
 /// The agent's user and group.
 pub(crate) const AGENT: u32 = 54321;
@@ -92,10 +93,7 @@ impl Listening {
     }
 
     async fn begin_on(bus: &str, script: &str) -> Self {
-        assert!(
-            nix::unistd::geteuid().is_root(),
-            "this test takes root: it mounts, and asks as several users"
-        );
+        takes_root("it mounts, and asks as several users");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let write = |name: &str, text: &str| put(&path.join(name), text);
@@ -105,7 +103,7 @@ impl Listening {
         for name in ["", "do"] {
             std::fs::set_permissions(path.join(name), PermissionsExt::from_mode(0o755)).unwrap();
         }
-        let child = start(path, bus);
+        let child = command(path, bus).spawn().unwrap();
         let listening = Self { folder, bus: bus.to_owned(), child };
         listening.listens().await;
         listening
@@ -113,7 +111,12 @@ impl Listening {
 
     /// Starts another listener at the same socket, for the same agent.
     pub(crate) fn start_another(&self) -> Child {
-        start(self.folder.path(), &self.bus)
+        self.another().spawn().unwrap()
+    }
+
+    /// The command that begins another one with the same socket.
+    pub(crate) fn another(&self) -> Command {
+        command(self.folder.path(), &self.bus)
     }
 
     /// Waits until the socket is the agent's.
@@ -180,11 +183,12 @@ impl Drop for Listening {
     }
 }
 
-fn start(folder: &Path, bus: &str) -> Child {
+fn command(folder: &Path, bus: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", BEGIN, "sh"]).arg(folder).args([env!("CARGO_BIN_EXE_omadmd"), bus]);
     // What an environment says of the bus is not heeded.
-    command.env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere").stdin(Stdio::null()).spawn().unwrap()
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere").stdin(Stdio::null());
+    command
 }
 
 /// Writes a file.

@@ -33,3 +33,9 @@ pub(crate) fn put_script(bench: &Bench, name: &str, text: &str) {
 pub(crate) fn written(bench: &Bench, name: &str) -> String {
     std::fs::read_to_string(bench.gateway.path(name)).unwrap_or_default()
 }
+
+/// Fails where the test does not run as root, which it needs for this reason.
+#[track_caller]
+pub(crate) fn takes_root(why: &str) {
+    assert!(nix::unistd::geteuid().is_root(), "this test takes root: {why}");
+}
