@@ -20,6 +20,7 @@ mod lan_devices;
 mod lawmo;
 mod links;
 mod many;
+mod rauc;
 mod scomo;
 mod services;
 mod sysroots;

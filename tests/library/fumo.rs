@@ -1,19 +1,18 @@
 //! FUMO as it ships: a download that breaks off, an installation that power cuts interrupt, the verdict after the
-//! reboot; and RAUC itself.
+//! reboot.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use omadm_agent::lab::files;
 use serde_json::{Value, json};
 
 use super::{bench as shipped, project, put};
-use crate::support::bus::Daemon;
 use crate::support::published::{Published, alerts, at, told};
-use crate::support::tools::{put_script, takes_root, written};
+use crate::support::tools::{put_script, written};
 use crate::support::{Bench, appears};
 
 const FUMO: Published = Published { moid: "urn:oma:mo:oma-fumo:1.0", root: "FUMO" };
@@ -234,141 +233,8 @@ async fn what_is_wrong_with_an_address_or_a_package_is_told_as_the_object_has_it
     agent.stop().await;
 }
 
-/// RAUC's service with two slots, which are files, and a boot loader that is a program.
-struct Rauc<'a> {
-    bench: &'a Bench,
-    daemon: Daemon,
-    service: Option<Child>,
-}
-
-const SYSTEM: &str = "[system]\ncompatible=acme-g200\nbootloader=custom\nstatusfile=@folder@/status\n\
-    mountprefix=@folder@/mnt\n[handlers]\nbootloader-custom-backend=@folder@/loader\n\
-    [keyring]\npath=@folder@/own.pem\n[slot.rootfs.0]\ndevice=@folder@/a\ntype=raw\nbootname=A\n\
-    [slot.rootfs.1]\ndevice=@folder@/b\ntype=raw\nbootname=B\n";
-
-const LOADER: &str = "cd @folder@ || exit 1\ncase $1 in\nget-primary) cat primary ;;\nset-primary) echo \"$2\" >primary ;;\n\
-    get-state) cat \"state.$2\" 2>/dev/null || echo good ;;\nset-state) echo \"$3\" >\"state.$2\" ;;\nesac\n";
-
-impl<'a> Rauc<'a> {
-    fn new(bench: &'a Bench) -> Self {
-        put_script(bench, "loader", LOADER);
-        let system =
-            SYSTEM.replace("@folder@", bench.gateway.path("").to_str().unwrap().trim_end_matches('/'));
-        for (name, content) in
-            [("system.conf", system.as_str()), ("a", "the old system"), ("b", ""), ("primary", "A")]
-        {
-            files::put(&bench.gateway.path(name), content, files::PLAIN).unwrap();
-        }
-        fs::OpenOptions::new().write(true).open(bench.gateway.path("b")).unwrap().set_len(1 << 20).unwrap();
-        // `rauc` itself always asks the bus of the system.
-        let daemon = Daemon::start();
-        let own = format!(
-            "DBUS_SYSTEM_BUS_ADDRESS={}\nexport DBUS_SYSTEM_BUS_ADDRESS\nexec /usr/bin/rauc --conf=@folder@/system.conf \"$@\"\n",
-            daemon.address()
-        );
-        put_script(bench, "bin/rauc", &own);
-        for name in ["own", "other"] {
-            let key = format!(
-                "openssl req -x509 -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.pem -subj /CN={name} -days 30"
-            );
-            assert!(shell(bench, &key).status.success());
-        }
-        Self { bench, daemon, service: None }
-    }
-
-    /// Starts the service, as if this slot had been booted.
-    async fn boot(&mut self, slot: &str) {
-        self.stop();
-        let mut service = Command::new("/usr/bin/rauc");
-        service.arg(format!("--conf={}", self.bench.gateway.path("system.conf").display()));
-        service.arg(format!("--override-boot-slot={slot}")).arg("service");
-        service.env("DBUS_SYSTEM_BUS_ADDRESS", self.daemon.address()).env("DBUS_STARTER_BUS_TYPE", "system");
-        self.service =
-            Some(service.stderr(Stdio::null()).spawn().expect("rauc (Debian: apt-get install rauc)"));
-        let ready = || {
-            self.back_end("current", "").status.success() && !self.back_end("current", "").stdout.is_empty()
-        };
-        while !ready() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut service) = self.service.take() {
-            service.kill().unwrap();
-            service.wait().unwrap();
-        }
-    }
-
-    fn bundle(&self, name: &str, key: &str, compatible: &str) -> String {
-        let line = format!(
-            "mkdir {name}\nprintf 'the new system' >{name}/root.img\n\
-             printf '[update]\\ncompatible={compatible}\\nversion=2.0\\n[bundle]\\nformat=plain\\n[image.rootfs]\\nfilename=root.img\\n' >{name}/manifest.raucm\n\
-             /usr/bin/rauc --cert {key}.pem --key {key}.key --keyring {key}.pem bundle {name} {name}.raucb"
-        );
-        let made = shell(self.bench, &line);
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        self.bench.gateway.path(&format!("{name}.raucb")).display().to_string()
-    }
-
-    /// What the back end says. What it reports goes to its standard output as well.
-    fn back_end(&self, verb: &str, argument: &str) -> Output {
-        let back_end = project("packaging/exec/fumo.d/rauc").display().to_string();
-        let line = format!("PATH=$PWD/bin:$PATH exec {back_end} {verb} '{argument}' 3>&1");
-        shell(self.bench, &line)
-    }
-}
-
-impl Drop for Rauc<'_> {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn shell(bench: &Bench, line: &str) -> Output {
+pub(super) fn shell(bench: &Bench, line: &str) -> Output {
     Command::new("sh").args(["-ec", line]).current_dir(bench.gateway.path("")).output().unwrap()
-}
-
-#[tokio::test]
-async fn rauc_says_what_is_wrong_with_a_bundle_and_which_system_runs() {
-    takes_root("nobody else may mount a bundle");
-    let bench = Bench::new().await;
-    let mut rauc = Rauc::new(&bench);
-    rauc.boot("A").await;
-    let verdict =
-        |output: &Output| (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned());
-    let good = rauc.bundle("good", "own", "acme-g200");
-    assert_eq!(verdict(&rauc.back_end("probe", "")), (Some(0), String::new()));
-    let named = "name=acme-g200\nversion=2.0\n".to_owned();
-    assert_eq!(verdict(&rauc.back_end("check", &good)), (Some(0), named));
-    let short = bench.gateway.path("short.raucb");
-    files::put(&short, &fs::read(&good).unwrap()[..3000], files::PLAIN).unwrap();
-    for (bundle, code) in [
-        (rauc.bundle("foreign", "other", "acme-g200"), 4),
-        (rauc.bundle("wrong", "own", "acme-g100"), 3),
-        (short.display().to_string(), 2),
-    ] {
-        let output = rauc.back_end("check", &bundle);
-        assert_eq!(output.status.code(), Some(code), "{bundle}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    let installed = rauc.back_end("install", &good);
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&installed.stdout),
-        String::from_utf8_lossy(&installed.stderr)
-    );
-    assert_eq!(installed.status.code(), Some(0), "{said}");
-    assert!(said.contains("{\"Ext/Progress\": 100}\n"), "{said}");
-    assert_eq!(&fs::read(bench.gateway.path("b")).unwrap()[..14], b"the new system");
-    assert_eq!(written(&bench, "primary").trim(), "B");
-    assert_eq!(rauc.back_end("verify", "A").status.code(), Some(1), "the old system still runs");
-    rauc.boot("B").await;
-    assert_eq!(rauc.back_end("verify", "A").status.code(), Some(0));
-    assert_eq!(rauc.back_end("good", "").status.code(), Some(0));
-    assert_eq!(written(&bench, "state.B").trim(), "good");
-    assert_eq!(rauc.back_end("bad", "").status.code(), Some(0));
-    assert_eq!(written(&bench, "state.B").trim(), "bad");
 }
 
 /// A back end that needs nobody, and notes what it does.
