@@ -301,6 +301,24 @@ async fn an_update_that_is_ended_by_its_time_limit_is_no_more_under_way() {
     }
 }
 
+#[tokio::test]
+async fn a_package_is_kept_where_the_installer_has_something_else_to_do() {
+    let packages = Packages::start(b"a package".to_vec());
+    for (busy, state) in [("check", "State\": 20}"), ("install", "State\": 70}")] {
+        let bench = small().await;
+        let program = format!("[ \"$1\" != {busy} ] || [ -e @folder@/free ] || exit 9\n{SMALL}");
+        put_script(&bench, "sysroot/etc/omadm/fumo.d/small", &program);
+        let (said, log) = fumo(&bench, "both", &packages.url, "");
+        assert!(said.starts_with("9\n") && said.trim_end().ends_with(state), "{busy}: {said}{log}");
+        put_script(&bench, "free", "");
+        put_script(&bench, "quick", "");
+        let asked = packages.requests.lock().unwrap().len();
+        let (said, log) = fumo(&bench, "both", &packages.url, "");
+        assert!(said.starts_with("0\n"), "{busy}: {said}{log}");
+        assert_eq!(packages.requests.lock().unwrap().len(), asked, "{busy}: it was there");
+    }
+}
+
 /// What installers say of packages, in short: as SWUpdate 2022.12 and Mender 3.4 said it of packages that were made for
 /// that.
 const WORDS: [(&str, &str, &str, i32, i32); 16] = [
