@@ -6,7 +6,7 @@ use super::*;
 
 const SYSTEM: Published = Published { moid: "urn:x-omadm:mo:system:1.0", root: "System" };
 
-const FILES: [(&str, &str); 28] = [
+const FILES: [(&str, &str); 34] = [
     ("proc/uptime", "93784.21 180000.00\n"),
     ("proc/stat", "cpu  1 2 3\nctxt 5\nbtime 1769860800\nprocesses 9\n"),
     ("proc/loadavg", "0.52 0.41 1.30 2/143 4711\n"),
@@ -44,6 +44,12 @@ const FILES: [(&str, &str); 28] = [
     ("sys/class/thermal/thermal_zone0/temp", "47250\n"),
     ("sys/class/hwmon/hwmon1/name", "lm75\n"),
     ("sys/class/hwmon/hwmon1/temp1_input", "-500\n"),
+    ("sys/class/hwmon/hwmon1/temp1_max", "80000\n"),
+    ("sys/class/hwmon/hwmon1/temp12_input", "61000\n"),
+    ("sys/class/hwmon/hwmon1/temp12_label", "Case\n"),
+    ("sys/class/hwmon/hwmon2/name", "coretemp\n"),
+    ("sys/class/hwmon/hwmon2/temp2_input", "47000\n"),
+    ("sys/class/hwmon/hwmon3/name", "fan\n"),
     ("sys/class/watchdog/watchdog0/identity", "imx2+ watchdog\n"),
     ("sys/class/watchdog/watchdog0/state", "active\n"),
     ("sys/class/watchdog/watchdog0/timeout", "60\n"),
@@ -83,7 +89,14 @@ async fn what_a_machine_has_is_told_and_what_it_lacks_is_left_out() {
         },
         "Ubi": {"0": {"MaxErased": 812, "Bad": 3, "Reserve": 17}},
         "Temperatures": {"0": {"Name": "cpu-thermal", "Celsius": 47.25}},
-        "Sensors": {"1": {"Name": "lm75", "Celsius": -0.5}},
+        "Sensors": {
+            "1": {
+                "Name": "lm75", "Celsius": -0.5,
+                "Temperatures": {"1": {"Celsius": -0.5}, "12": {"Label": "Case", "Celsius": 61.0}},
+            },
+            "2": {"Name": "coretemp", "Temperatures": {"2": {"Celsius": 47.0}}},
+            "3": {"Name": "fan", "Temperatures": {}},
+        },
         "Watchdogs": {"0": {"Name": "imx2+ watchdog", "Active": true, "Timeout": 60, "Reset": true}},
         "Operations": {},
     });
