@@ -147,6 +147,23 @@ async fn check_warns_of_what_is_hardly_meant() {
     );
     put(&accounts.join("acme.conf"), "");
     put(&accounts.join("odd.toml~"), "");
+    put(&accounts.join("north.tml"), "");
+    put(&accounts.join("south.toml.bak"), "");
+    // What dpkg leaves, and what is of no account.
+    put(&accounts.join("odd.toml.dpkg-old"), "");
+    put(&accounts.join("odd.toml.dpkg-dist"), "");
+    put(&accounts.join("odd.password"), "");
+    let config = bench.gateway.config();
+    let text = std::fs::read_to_string(&config).unwrap();
+    put(&config, &format!("{text}[objects]\ndisable = [\"demp\", \"nothing\"]\n"));
+    let line = text.lines().count() + 2;
+    let disable = |rest: &str| {
+        format!("omadmd.toml:{line}: objects.disable: no folder of `paths.mo` has an object {rest}")
+    };
+    let disables = [
+        disable("\"demp\": nothing is switched off by it; did you mean \"demo\"?"),
+        disable("\"nothing\": nothing is switched off by it"),
+    ];
     put(&bench.gateway.path("mo/bench.toml"), "");
     std::fs::create_dir(bench.gateway.path("exec-veto.d")).unwrap();
     put(&bench.gateway.path("exec-veto.d/busy"), "#!/bin/sh\n");
@@ -162,6 +179,10 @@ async fn check_warns_of_what_is_hardly_meant() {
     assert!(output.status.success() && errors.is_empty(), "{errors}");
     assert!(said.ends_with("the configuration is sound\n"), "{said}");
     for wanted in [
+        disables[0].as_str(),
+        &disables[1],
+        "accounts/north.tml: is not read: the file of an account ends in .toml",
+        "accounts/south.toml.bak: is not read",
         "accounts/odd.toml:2: server-uri: `[DevId]` is no parameter, and becomes -1; did you mean `[DevID]`?",
         "accounts/odd.toml:3: permissions: no management object has the MOID \"urn:oma:mo:oma-dm-devinfo:1.9\"; did you mean",
         "accounts/acme.conf: is not read",
@@ -178,7 +199,7 @@ async fn check_warns_of_what_is_hardly_meant() {
     }
     // That the bench is in /tmp is no mistake of its files.
     let told = said.lines().filter(|line| !line.contains("PrivateTmp=")).count();
-    assert_eq!(told, 11, "{said}");
+    assert_eq!(told, 15, "{said}");
 }
 
 #[tokio::test]

@@ -55,6 +55,17 @@ impl Selection {
         }
     }
 
+    /// The folders of drop-ins, where it has any.
+    #[must_use]
+    pub fn drop_ins(&self) -> Vec<PathBuf> {
+        match self {
+            Self::File(_) => Vec::new(),
+            Self::Installed(Roots { vendor, local }) => {
+                [vendor, local].map(|root| root.join(DROP_INS)).into()
+            }
+        }
+    }
+
     /// Reads the vendor's part of the configuration alone; none where there is no such part.
     pub(super) fn read_vendor(&self, problems: &mut Problems) -> Option<Located> {
         match self {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::agent_state::{Parameters, Peer, Surroundings};
 use crate::backend;
 use crate::base::lane;
+use crate::base::package_names::is_beside_another;
 use crate::config::{self, Account, Environment, Selection, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::{Problem, Problems, meant};
@@ -63,8 +64,12 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
         }
     }
     for folder in &paths.accounts {
-        stray_accounts(folder, &mut warnings);
+        strays(folder, "an account", &mut warnings);
     }
+    for folder in selection.drop_ins() {
+        strays(&folder, "a drop-in", &mut warnings);
+    }
+    disabled_by_no_name(selection, &loaded.settings, &mut warnings);
     for folder in &paths.mo {
         stray_objects(folder, &objects, &mut warnings);
     }
@@ -209,6 +214,26 @@ fn missing_ddf_base(selection: &Selection, objects: &[Arc<ManagementObject>], wa
     }
 }
 
+/// Warns of names below `[objects] disable` that switch nothing off.
+fn disabled_by_no_name(selection: &Selection, settings: &Settings, warnings: &mut Problems) {
+    if settings.disabled_objects.is_empty() {
+        return;
+    }
+    let names = mo::load::list(&settings.paths.mo, &mut Problems::default());
+    let known: Vec<String> = names.iter().map(mo::load::Name::shown).collect();
+    let root = selection.read(&mut Problems::default());
+    let at = root.below("objects").and_then(|objects| objects.below("disable"));
+    for name in settings.disabled_objects.iter().filter(|name| !known.contains(name)) {
+        let meant = meant(name, known.iter().map(String::as_str));
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"));
+        warnings.at(
+            at.unwrap_or(&root),
+            "objects.disable",
+            format!("no folder of `paths.mo` has an object {name:?}: nothing is switched off by it{meant}"),
+        );
+    }
+}
+
 /// The entries of a folder, less those that are hidden, by name; whether it can be read at all, others say.
 fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -216,18 +241,22 @@ fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
     entries.filter(|(name, _)| !name.starts_with('.')).collect()
 }
 
-/// Whether a file looks as if it were meant to be read, or was: `acme.conf`, `acme.toml~`, `acme.toml.bak`.
+/// Whether a file looks as if it were meant to be read, or was: `acme.conf`, `acme.tml`, `acme.toml~`, `acme.toml.bak`.
+/// What a package manager has left beside another is its own affair, and told by it.
 fn is_stray(name: &str) -> bool {
     let is_read = name.ends_with(".toml") || name.ends_with(".xml");
+    let is_left = !name.ends_with('~') && is_beside_another(name.as_ref());
     let name = name.to_ascii_lowercase();
     let is_foreign = [".conf", ".cfg", ".ini", ".yaml", ".yml"].iter().any(|ending| name.ends_with(ending));
-    !is_read && (is_foreign || name.contains(".toml") || name.contains(".xml"))
+    let is_mistyped = || name.rsplit_once('.').is_some_and(|(_, ending)| meant(ending, ["toml"]).is_some());
+    !is_read && !is_left && (is_foreign || name.contains(".toml") || name.contains(".xml") || is_mistyped())
 }
 
-fn stray_accounts(folder: &Path, warnings: &mut Problems) {
+/// Warns of files in a folder of `what` that are not read, and look as if they were meant to be.
+fn strays(folder: &Path, what: &str, warnings: &mut Problems) {
     for (name, path) in entries(folder) {
         if is_stray(&name) && path.is_file() {
-            warnings.file(&path, "is not read: the file of an account ends in .toml");
+            warnings.file(&path, format!("is not read: the file of {what} ends in .toml"));
         }
     }
 }
@@ -259,5 +288,31 @@ pub(crate) fn strays_beside(folder: &Path, mapping: Option<&Path>, warnings: &mu
             };
             warnings.file(&file, what);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::files;
+
+    #[test]
+    fn a_drop_in_whose_name_is_mistyped_is_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let [vendor, local] = ["vendor", "local"].map(|name| folder.path().join(name));
+        let put = |name: &str| {
+            let file = local.join("omadmd.d").join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            files::replace(&file, b"", 0o644).unwrap();
+        };
+        ["10-site.tml", "20-site.toml", "30-site.toml.dpkg-dist"].into_iter().for_each(put);
+        let checked = check(&Selection::Installed(config::Roots { vendor, local }), &Environment::current());
+        let told = checked.warnings.iter().map(ToString::to_string);
+        let told: Vec<String> = told.filter(|told| told.contains("-site")).collect();
+        assert!(
+            told.len() == 1
+                && told[0].ends_with("10-site.tml: is not read: the file of a drop-in ends in .toml"),
+            "{told:?}"
+        );
     }
 }

@@ -99,6 +99,13 @@ impl Name {
         own.is_some_and(|own| names.iter().any(|name| own == name.as_str()))
     }
 
+    /// The name itself, as people are shown it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let own = self.0.last().and_then(|place| place.folder.file_name());
+        own.unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The places that the name leads to.
     #[must_use]
     pub fn places(&self) -> &[ObjectFolder] {

@@ -61,6 +61,15 @@ impl Item {
 }
 
 impl Located {
+    /// The value of a key, where this is a table that has it.
+    #[must_use]
+    pub fn below(&self, key: &str) -> Option<&Self> {
+        match &self.item {
+            Item::Table(keys) => keys.get(key),
+            _ => None,
+        }
+    }
+
     /// Parses TOML `text` that was read from `file`.
     ///
     /// # Errors
