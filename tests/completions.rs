@@ -47,11 +47,9 @@ fn table() -> String {
     names.iter().map(|name| line(name) + "\n").collect()
 }
 
-#[test]
-fn what_shells_complete_is_what_the_help_says() {
-    let table = table();
-    assert!(table.contains("session start||server\n") && table.contains("set|--dry-run|\n"), "{table}");
-    for name in ["omadmctl.bash", "_omadmctl", "omadmctl.fish"] {
+/// Compares the table in the completions of a program with this one, or writes it.
+fn compare(files_of_program: [&str; 3], table: &str) {
+    for name in files_of_program {
         let file = std::path::Path::new(FOLDER).join(name);
         let text = std::fs::read_to_string(&file).unwrap();
         let mark = if name.ends_with(".fish") { "'TABLE\n" } else { "<<'TABLE'\n" };
@@ -64,6 +62,49 @@ fn what_shells_complete_is_what_the_help_says() {
             assert!(text == expected, "{name} differs from the help: WRITE=1 writes it");
         }
     }
+}
+
+#[test]
+fn what_shells_complete_is_what_the_help_says() {
+    let table = table();
+    assert!(table.contains("session start||server\n") && table.contains("set|--dry-run|\n"), "{table}");
+    compare(["omadmctl.bash", "_omadmctl", "omadmctl.fish"], &table);
+}
+
+/// A program's help for these words.
+fn of_program(program: &str, words: &[&str]) -> String {
+    let output = Command::new(program).args(words).arg("--help").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The options that a help lists, with `=` those that take a text.
+fn options(help: &str) -> Vec<String> {
+    let lines =
+        help.lines().skip_while(|line| *line != "Options:").skip(1).take_while(|line| !line.is_empty());
+    let option = |line: &str| {
+        let (_, rest) = line.split_once("--")?;
+        let name = rest.split(' ').next()?;
+        let takes = !rest[name.len()..].starts_with("  ") && rest.len() > name.len();
+        Some(format!("--{name}{}", if takes { "=" } else { "" }))
+    };
+    lines.filter_map(option).collect()
+}
+
+#[test]
+fn what_shells_complete_of_the_lab_is_what_its_help_says() {
+    let lab = env!("CARGO_BIN_EXE_omadm-lab");
+    let help = of_program(lab, &[]);
+    let commands =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let line = |line: &str| {
+        let command = line.split_whitespace().next().unwrap();
+        let own = if command == "help" { String::new() } else { of_program(lab, &[command]) };
+        let own: Vec<String> = options(&own).into_iter().filter(|option| option != "--help").collect();
+        format!("{command}|{}\n", own.join(" "))
+    };
+    let table: String = commands.map(line).collect();
+    assert!(table.contains("demo|--once --script= --verbose\n"), "{table}");
+    compare(["omadm-lab.bash", "_omadm-lab", "omadm-lab.fish"], &table);
 }
 
 /// What bash offers at the end of a line.
@@ -115,7 +156,7 @@ fn client_uris_and_keys_are_those_that_there_are() {
 case "$*" in
 "mo list --json") echo '{"objects":[{"instances":["urn:m:a/1/","urn:m:a/2/"],"why":null},{"instances":null},{"instances":["urn:x/1/"]}]}' ;;
 "tree urn:m:a/1/?lv=1 --json") echo '{"nodes":[{"uri":"urn:m:a/1//","node":true},{"node":true,"uri":"urn:m:a/1/Fan"},{"uri":"urn:m:a/1/Name","value":1}]}' ;;
-explain) printf '%s\n' get list ;;
+"explain --json") echo '{"names":["get","list"],"ok":true,"version":1}' ;;
 esac
 "#;
     files::put(&folder.path().join("omadmctl"), fake, files::PROGRAM).unwrap();

@@ -68,6 +68,7 @@ mod rights;
 mod scomo;
 mod service;
 mod session;
+mod shells;
 mod silence;
 mod store_kill;
 mod subscription;

@@ -419,7 +419,18 @@ fn the_keys_that_can_be_explained_are_listed() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mapping.md");
     let output = ctl(&["explain", "--page", page]);
     let said = text(&output.stdout);
-    let keys: Vec<&str> = said.lines().collect();
-    assert!(output.status.success() && keys.contains(&"otherwise") && keys.is_sorted(), "{said}");
-    assert!(keys.iter().all(|key| !key.is_empty() && !key.contains(' ')), "{said}");
+    assert!(output.status.success() && said.starts_with("the head of the file\n  moid "), "{said}");
+    assert!(said.contains("\n  otherwise       What `map` makes of everything else\n"), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    let output = ctl(&["explain", "--json", "--page", page]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys: Vec<&str> =
+        answer["names"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+    assert!(keys.contains(&"otherwise") && keys.is_sorted(), "{keys:?}");
+    // What stands before a key is its place, or nothing.
+    let output = ctl(&["explain", "--page", page, "foo.list"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stderr), "nothing in a mapping that holds keys is called \"foo\"\n");
+    let output = ctl(&["explain", "--page", page, "node.Ups.list"]);
+    assert!(text(&output.stdout).starts_with("list in [node.\"PATH\"]: "), "{output:?}");
 }

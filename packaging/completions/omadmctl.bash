@@ -43,7 +43,7 @@ _omadmctl_servers() {
 }
 
 _omadmctl_keys() {
-    omadmctl explain 2>/dev/null
+    omadmctl explain --json 2>/dev/null | grep -o '"names":\[[^]]*' | cut -d '[' -f 2 | tr -d '"' | tr ',' '\n'
 }
 
 # The ClientURIs that may be meant: roots of instances, or what is right below what was typed. The agent may take two
@@ -82,6 +82,12 @@ _omadmctl() {
         esac
         previous=$word
     done
+    # What stands behind help is a command, and nothing else.
+    local helped=''
+    if [[ ${words[0]-} == help ]]; then
+        helped=1
+        words=("${words[@]:1}")
+    fi
     local one=${words[0]-} both="${words[0]-} ${words[1]-}"
     while IFS='|' read -r line options kind; do
         case $line in
@@ -93,8 +99,12 @@ _omadmctl() {
         esac
     done < <(_omadmctl_table)
     COMPREPLY=()
+    [[ -n $helped && -n $found ]] && return
     if [[ -z $found ]]; then
-        [[ $current == -* ]] && nexts=" --json --help --version"
+        if [[ -z $helped ]]; then
+            [[ ${#words[@]} -eq 0 ]] && nexts+=' help'
+            [[ $current == -* ]] && nexts=' --json --help --version'
+        fi
         mapfile -t COMPREPLY < <(compgen -W "$nexts" -- "$current" | sort -u)
         return
     fi

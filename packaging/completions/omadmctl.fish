@@ -36,6 +36,11 @@ function __omadmctl_servers
     omadmctl account list --json 2>/dev/null | string match -ar '"server":"[^"]*"' | string replace -r '.*:"(.*)"' '$1'
 end
 
+function __omadmctl_keys
+    omadmctl explain --json 2>/dev/null | string match -ar '"names":\[[^]]*' | string replace -r '.*\[' '' |
+        string replace -a '"' '' | string split ,
+end
+
 # The ClientURIs that may be meant: roots of instances, or what is right below what was typed. The agent may take two
 # seconds to say. What a shell could take for something else is left out.
 function __omadmctl_uris
@@ -60,11 +65,18 @@ function __omadmctl_complete
         string match -q -- '-*' $word; or contains -- "$previous" $texts; or set -a given $word
         set previous $word
     end
+    # What stands behind help is a command, and nothing else.
+    set -l helped
+    if test "$given[1]" = help
+        set helped 1
+        set -e given[1]
+    end
     set -l last (commandline -opc)[-1]
     set -l nexts
     for line in (__omadmctl_table)
         set -l fields (string split '|' -- $line)
         if test (count $given) -gt 0; and contains -- $fields[1] $given[1] "$given[1] $given[2]"
+            test -n "$helped"; and return
             set -l options (string split -n ' ' -- $fields[2])
             if contains -- $last= $options
                 switch $last
@@ -90,7 +102,7 @@ function __omadmctl_complete
                     case server
                         __omadmctl_servers
                     case key
-                        omadmctl explain 2>/dev/null
+                        __omadmctl_keys
                     case uri
                         __omadmctl_uris $current
                     case dir
@@ -109,7 +121,10 @@ function __omadmctl_complete
                 test "$words[1]" = "$given[1]"; and set -a nexts $words[2]
         end
     end
-    string match -q -- '-*' $current; and set nexts --json --help --version
+    if test -z "$helped"
+        test (count $given) -eq 0; and set -a nexts help
+        string match -q -- '-*' $current; and set nexts --json --help --version
+    end
     printf '%s\n' $nexts | sort -u
 end
 

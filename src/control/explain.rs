@@ -54,20 +54,14 @@ pub(super) fn explain<O: Write, E: Write>(
         if as_json {
             return terminal.answer(true, json!({ "names": keys }));
         }
-        keys.iter().try_for_each(|key| terminal.say(key))?;
+        overview(&entries, Paper::stdout(), &mut terminal.out)?;
+        terminal.out.flush()?;
         return Ok(true);
     };
-    let found = named(key, &entries);
-    if found.is_empty() {
-        let (_, last) = split(key);
-        let meant = meant(last, entries.iter().map(|entry| entry.key.as_str()));
-        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-        return terminal.fail(
-            "UnknownKey",
-            &format!("no key of a mapping is called {key:?}{meant}"),
-            as_json,
-        );
-    }
+    let found = match named(key, &entries) {
+        Ok(found) => found,
+        Err(why) => return terminal.fail("UnknownKey", &why, as_json),
+    };
     if as_json {
         let all: Vec<Json> = found.iter().map(|entry| entry.to_json()).collect();
         return terminal.answer(true, json!({ "keys": all }));
@@ -83,22 +77,64 @@ pub(super) fn explain<O: Write, E: Write>(
     Ok(true)
 }
 
-/// The entries of a key: of `above`, all; of `alarm.above`, or as `--check` names it, those of its place.
-fn named<'e>(key: &str, entries: &'e [Entry]) -> Vec<&'e Entry> {
-    let (place, key) = split(key);
-    let all: Vec<&Entry> = entries.iter().filter(|entry| entry.key == key).collect();
-    let there: Vec<&Entry> =
-        all.iter().copied().filter(|entry| places(&entry.table).contains(&place)).collect();
-    if there.is_empty() { all } else { there }
+/// Prints a line for each key, below the place where it stands.
+fn overview(entries: &[Entry], paper: Paper, out: &mut impl Write) -> io::Result<()> {
+    for (number, entry) in entries.iter().enumerate() {
+        let before = number.checked_sub(1).and_then(|before| entries.get(before));
+        if before.is_none_or(|before| before.table != entry.table) {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            paper.head(out, &place(&entry.table))?;
+        }
+        let meaning = entry.meaning.split_once(". ").map_or(entry.meaning.as_str(), |(first, _)| first);
+        paper.cut(out, &entry.key, meaning.trim_end_matches('.'))?;
+    }
+    Ok(())
 }
 
-/// The last component of a key, after that of its place.
+/// The entries of a key: of `above`, all; of `alarm.above`, or as `--check` names it, those of its place. Or why there is
+/// none.
+fn named<'e>(key: &str, entries: &'e [Entry]) -> Result<Vec<&'e Entry>, String> {
+    let (before, last) = split(key);
+    let does_hold = |place: &str, entry: &Entry| places(&entry.table).contains(&place);
+    // What is listed is told by its number: `get[1]`. What a name is, in the middle, is not looked at.
+    let bare = |part: &'_ str| part.split('[').next().unwrap_or_default().to_owned();
+    let mut parts = before.rsplit('.').map(bare).filter(|part| !part.is_empty());
+    let is_known = |part: &String| entries.iter().any(|entry| does_hold(part, entry));
+    let (nearest, outmost) = (parts.next(), parts.next_back());
+    let place = nearest.clone().filter(is_known).or_else(|| outmost.filter(is_known));
+    let known = |place: &Option<String>| -> Vec<&'e Entry> {
+        let is_there = |entry: &&Entry| place.as_ref().is_none_or(|place| does_hold(place, entry));
+        entries.iter().filter(is_there).collect()
+    };
+    let is_lost = nearest.is_some() && place.is_none();
+    let found: Vec<&Entry> = known(&place).into_iter().filter(|entry| entry.key == last).collect();
+    if !found.is_empty() && !is_lost {
+        return Ok(found);
+    }
+    let asked = |word: &str, among: &[&'e str]| {
+        let meant = meant(word, among.iter().copied());
+        meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))
+    };
+    if is_lost {
+        let holders: Vec<&str> = entries.iter().flat_map(|entry| places(&entry.table)).copied().collect();
+        let nearest = nearest.unwrap_or_default();
+        let meant = asked(&nearest, &holders);
+        return Err(format!("nothing in a mapping that holds keys is called {nearest:?}{meant}"));
+    }
+    let keys: Vec<&str> = known(&place).iter().map(|entry| entry.key.as_str()).collect();
+    let meant = asked(last, &keys);
+    Err(match place {
+        Some(place) => format!("no key below `{place}` is called {last:?}{meant}"),
+        None => format!("no key of a mapping is called {key:?}{meant}"),
+    })
+}
+
+/// The last component of a key, after those before it.
 fn split(key: &str) -> (&str, &str) {
     let (before, last) = key.rsplit_once('.').unwrap_or_default();
-    if last.is_empty() {
-        return ("", key);
-    }
-    (before.rsplit_once('.').map_or(before, |(_, place)| place), last)
+    if last.is_empty() { ("", key) } else { (before, last) }
 }
 
 /// The page, compressed or not.
@@ -255,16 +291,45 @@ mod tests {
         assert_eq!(of("key"), ["source", "effect", "list"]);
         assert_eq!(of("select"), ["pipeline", "list"]);
         let tables = |key: &str| -> Vec<&str> {
-            named(key, &all).into_iter().map(|entry| entry.table.as_str()).collect()
+            let found = named(key, &all).unwrap();
+            found.into_iter().map(|entry| entry.table.as_str()).collect()
         };
         assert_eq!(tables("list.match"), ["list"]);
         assert_eq!(tables("node.Ups.get.match"), ["pipeline"]);
         assert_eq!(tables("alarm.above"), ["alarm"]);
         assert_eq!(tables("exec.codes"), ["exec-of-node"]);
         assert_eq!(tables("exec.alert.codes"), ["exec-alert"]);
-        assert_eq!(tables("elsewhere.match"), tables("match"));
-        assert_eq!(tables("node."), tables("."));
+        assert_eq!(tables("node.Ups.get[1].match"), ["pipeline"]);
+        assert_eq!(tables("node.\"Zones/<zone>\".list"), ["node"]);
+        assert_eq!(tables("alarm.hot.above"), ["alarm"]);
+        assert_eq!(tables("instances[0].miid"), ["instance"]);
+        for (key, why) in [
+            ("foo.list", "nothing in a mapping that holds keys is called \"foo\""),
+            ("nod.list", "nothing in a mapping that holds keys is called \"nod\"; did you mean `node`?"),
+            ("alarm.abvoe", "no key below `alarm` is called \"abvoe\"; did you mean `above`?"),
+            ("alarm.syntax", "no key below `alarm` is called \"syntax\""),
+            ("lst", "no key of a mapping is called \"lst\"; did you mean `list`?"),
+            (".", "no key of a mapping is called \".\""),
+            ("node.", "no key of a mapping is called \"node.\"; did you mean `node`?"),
+        ] {
+            assert_eq!(named(key, &all).unwrap_err(), why);
+        }
         assert!(all.len() > 60 && all.iter().all(|entry| !entry.meaning.is_empty()), "{all:?}");
+    }
+
+    #[test]
+    fn all_keys_are_told_in_a_line_each_below_their_place() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/mapping.md");
+        let all = entries(&std::fs::read_to_string(page).unwrap());
+        for width in [40, 80, 200] {
+            let mut shown = Vec::new();
+            overview(&all, Paper::plain(width), &mut shown).unwrap();
+            let shown = String::from_utf8(shown).unwrap();
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
+            let rows = shown.lines().filter(|line| line.starts_with("  ")).count();
+            assert_eq!(rows, all.len(), "{shown}");
+            assert!(shown.contains("\n\n[alarm.NAME]\n  leaf            The leaf that is "), "{shown}");
+        }
     }
 
     #[test]

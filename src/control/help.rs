@@ -413,8 +413,9 @@ The agent need not run. What programs and files say depends on who asks; as the 
 
 const EXPLAINING: &str = "\
 KEY is one of the language, such as `list`; of several with one name, `list.match` is that of a list. Without it, all
-keys are listed. `--page FILE` is a page with tables of keys, as docs/mapping.md has them, if not that of the package in
-/usr/share/omadm. `--json`: `keys`, each with `key`, `in`, `type`, `default`, `example` and `meaning`; of all, `names`.
+keys are listed with their meaning, in a line each, below the places where they stand. `--page FILE` is a page with
+tables of keys, as docs/mapping.md has them, if not that of the package in /usr/share/omadm. `--json`: `keys`, each with
+`key`, `in`, `type`, `default`, `example` and `meaning`; of all, `names`.
 
 Example:
   omadmctl explain otherwise

@@ -8,6 +8,8 @@ use super::terminal::printable;
 /// The width where there is no terminal, and the least that is used.
 const USUAL: usize = 80;
 const LEAST: usize = 40;
+/// The width of names before what is said of them.
+const NAMES: usize = 15;
 /// More columns than any table has.
 const ENDLESS: usize = 1 << 20;
 
@@ -53,13 +55,25 @@ impl Paper {
 
     /// A line for a name and what is to be said of it; further lines of that stand below it.
     pub(super) fn line(self, out: &mut impl Write, name: &str, said: &str, tone: Tone) -> io::Result<()> {
-        const NAMES: usize = 15;
         let room = self.width.saturating_sub(NAMES + 2).max(20);
         for (number, part) in wrapped(said, room).iter().enumerate() {
             let name = if number == 0 { name } else { "" };
             writeln!(out, "  {name:NAMES$}{}", self.toned(part, tone))?;
         }
         Ok(())
+    }
+
+    /// A line for a name and as much of what is to be said of it as it has room for.
+    pub(super) fn cut(self, out: &mut impl Write, name: &str, said: &str) -> io::Result<()> {
+        let line = printable(&format!("  {name:NAMES$} {said}"));
+        match line.char_indices().nth(self.width) {
+            None => writeln!(out, "{line}"),
+            Some(_) => {
+                let room = self.width.saturating_sub(1);
+                let kept: String = line.chars().take(room).collect();
+                writeln!(out, "{}…", kept.trim_end())
+            }
+        }
     }
 
     /// Text that stands so far to the right.
