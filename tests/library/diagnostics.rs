@@ -73,7 +73,125 @@ async fn a_host_is_pinged_and_the_way_to_it_is_traced() {
         (&trace["DiagnosticsState"], &trace["RouteHopsNumberOfEntries"]),
         (&json!("Complete"), &json!(1))
     );
-    assert!(trace["RouteHops"].as_str().unwrap().contains("127.0.0.1"), "{trace}");
+    let hop = &trace["RouteHops"]["1"];
+    assert_eq!((&hop["Host"], &hop["HostAddress"]), (&json!("127.0.0.1"), &json!("127.0.0.1")), "{trace}");
+    assert_eq!(hop["ErrorCode"], 0, "{trace}");
+    assert!(hop["RTTimes"].as_str().unwrap().parse::<u32>().is_ok(), "{trace}");
+    agent.stop().await;
+}
+
+/// A way with hops that do not answer, that are two, and that say no; and what no hop can be.
+const ROUTE: &str = r#"
+[ ! -e @folder@/gone ] || { echo 'far.example: Name or service not known' >&2; exit 2; }
+cat <<'END'
+traceroute to far.example (203.0.113.9), 64 hops max
+ 1  192.0.2.1  0.412 ms  1.700 ms  0.499 ms
+ 2  * * *
+ 3  198.51.100.7  12.1 ms 198.51.100.8  13.6 ms  *
+ 4  fe80::1%wwan0  20 ms !X  21 ms !X  *
+ 5  "},{"n":9,  7 ms  !99 \  7.0 ms
+END
+hop=6; while [ $hop -lt 90 ]; do echo "$hop  203.0.113.9  30.000 ms"; hop=$((hop + 1)); done
+"#;
+
+#[tokio::test]
+async fn each_hop_of_a_way_is_a_row_and_there_are_never_more_than_64() {
+    let (bench, agent) = started(&[("traceroute", ROUTE)]).await;
+    let commands = diagnosis(&bench, "TraceRoute", &[("Host", json!("far.example"))]);
+    let (_, read) = DIAGNOSTICS.session(&bench, &agent, &commands).await;
+    let trace = &read["TraceRoute"];
+    assert_eq!(
+        (&trace["DiagnosticsState"], &trace["RouteHopsNumberOfEntries"]),
+        (&json!("Complete"), &json!(64)),
+        "{trace}\n{}",
+        agent.log()
+    );
+    let hops = trace["RouteHops"].as_object().unwrap();
+    assert_eq!(hops.len(), 64, "{trace}");
+    let row = |host: &str, error: u32, times: &str| json!({"Host": host, "HostAddress": host, "ErrorCode": error, "RTTimes": times});
+    for (hop, expected) in [
+        ("1", row("192.0.2.1", 0, "0,2,0")),
+        ("2", json!({"ErrorCode": 0})),
+        ("3", row("198.51.100.8", 0, "12,14")),
+        ("4", row("fe80::1%wwan0", 13, "20,21")),
+        ("5", json!({"ErrorCode": 99, "RTTimes": "7,7"})),
+        ("64", row("203.0.113.9", 0, "30")),
+    ] {
+        assert_eq!(hops[hop], expected, "{hop}");
+    }
+    // What the latest one has found is no result of one that fails.
+    put_script(&bench, "gone", "");
+    let (_, read) = DIAGNOSTICS.session(&bench, &agent, &commands).await;
+    let trace = &read["TraceRoute"];
+    assert_eq!(trace["DiagnosticsState"], "Error_CannotResolveHostName", "{trace}");
+    assert!(trace["RouteHopsNumberOfEntries"].is_null() && trace["RouteHops"] == json!({}), "{trace}");
+    agent.stop().await;
+}
+
+/// A name server as nslookup tells of it: one that answers, one that knows nothing, and one that is away.
+const NSLOOKUP: &str = r#"
+case $2 in
+192.0.2.53)
+    printf 'Server:\t\t192.0.2.53\nAddress:\t192.0.2.53#53\n\nNon-authoritative answer:\n'
+    printf 'Name:\tfar.example"},{\nAddress: 203.0.113.9\nName:\tfar.example\nAddress: 2001:db8::9\nAddress: 203.0.113.9\n'
+    octet=10; while [ $octet -lt 40 ]; do echo "Address: 203.0.113.$octet"; octet=$((octet + 1)); done
+    ;;
+192.0.2.54) printf 'Server:    192.0.2.54\nAddress:   192.0.2.54:53\n\n** server can'"'"'t find far.example: NXDOMAIN\n'; exit 1 ;;
+*) echo ';; connection timed out; no servers could be reached'; exit 1 ;;
+esac
+"#;
+
+#[tokio::test]
+async fn each_answer_to_a_name_is_a_row() {
+    let (bench, agent) = started(&[("nslookup", NSLOOKUP)]).await;
+    let many = format!(
+        "203.0.113.9,2001:db8::9,{}",
+        (10..18).map(|octet| format!("203.0.113.{octet}")).collect::<Vec<_>>().join(",")
+    );
+    for (server, state, good, expected) in [
+        (
+            "192.0.2.53",
+            "Complete",
+            2,
+            json!({
+                "Status": "Success", "AnswerType": "NonAuthoritative", "HostNameReturned": "far.example,",
+                "IPAddresses": many, "DNSServerIP": "192.0.2.53",
+            }),
+        ),
+        (
+            "192.0.2.54",
+            "Error_HostNameNotResolved",
+            0,
+            json!({"Status": "Error_HostNameNotResolved", "AnswerType": "None", "DNSServerIP": "192.0.2.54"}),
+        ),
+        (
+            "192.0.2.55",
+            "Error_HostNameNotResolved",
+            0,
+            json!({"Status": "Error_DNSServerNotAvailable", "AnswerType": "None"}),
+        ),
+    ] {
+        let leaves = [
+            ("HostName", json!("far.example")),
+            ("DNSServer", json!(server)),
+            ("NumberOfRepetitions", json!(2)),
+        ];
+        let (_, mut read) =
+            DIAGNOSTICS.session(&bench, &agent, &diagnosis(&bench, "NSLookup", &leaves)).await;
+        let found = &mut read["NSLookup"];
+        assert_eq!(
+            (&found["DiagnosticsState"], &found["SuccessCount"], &found["ResultNumberOfEntries"]),
+            (&json!(state), &json!(good), &json!(2)),
+            "{found}\n{}",
+            agent.log()
+        );
+        for number in ["1", "2"] {
+            let row = found["Result"][number].as_object_mut().unwrap();
+            assert!(row.remove("ResponseTime").unwrap().is_u64(), "{server}");
+            assert_eq!(json!(row), expected, "{server}");
+        }
+        assert_eq!(found["Result"].as_object().unwrap().len(), 2);
+    }
     agent.stop().await;
 }
 
@@ -112,9 +230,13 @@ async fn a_name_is_looked_up_and_a_document_fetched() {
         (&json!("Complete"), &json!(3)),
         "{found}"
     );
-    let addresses: Vec<&str> = found["IPAddresses"].as_str().unwrap().lines().collect();
-    assert!(addresses.contains(&"127.0.0.1") || addresses.contains(&"::1"), "{addresses:?}");
-    assert_eq!(found["ResultNumberOfEntries"], addresses.len());
+    assert_eq!(found["ResultNumberOfEntries"], 3, "{found}");
+    for number in ["1", "2", "3"] {
+        let row = &found["Result"][number];
+        assert_eq!(row["Status"], "Success", "{found}");
+        let addresses: Vec<&str> = row["IPAddresses"].as_str().unwrap().split(',').collect();
+        assert!(addresses.contains(&"127.0.0.1") || addresses.contains(&"::1"), "{addresses:?}");
+    }
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/file", listener.local_addr().unwrap());

@@ -40,6 +40,24 @@ def upgraded(bench):
 
 
 @check
+def looked_up(bench):
+    """what a name is looked up as is a row of a table, which root has written and nobody else can"""
+    machine, manager, lookup = bench.machine, bench.manager, f"{DIAGNOSTICS}/NSLookup"
+    started = manager.statuses(manager.write(f"{lookup}/HostName", "localhost"), ["EXEC", f"{lookup}/Operations/Start"])
+    if started == [200, 202]:
+        assert manager.alert(60) == (ENDED, f"{lookup}/Operations/Start", 200)
+    else:
+        assert started == [200, 200], started
+    shown = manager.get(lookup)
+    assert (shown["DiagnosticsState"], shown["ResultNumberOfEntries"]) == ("Complete", 1), shown
+    row = shown["Result"]["1"]
+    assert (row["Status"], row["HostNameReturned"]) == ("Success", "localhost"), row
+    assert {"127.0.0.1", "::1"} & set(row["IPAddresses"].split(",")), row
+    kept = machine.run("stat", "--format=%U %a", "/run/omadm/diagnostics", "/run/omadm/diagnostics/lookup.json")
+    assert kept == "root 755\nroot 644\n", kept
+
+
+@check
 def told_once(bench):
     """of all that happened nothing was told twice, and no request of the helper is left"""
     machine = bench.machine
