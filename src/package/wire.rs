@@ -135,8 +135,9 @@ pub(super) fn borrowed(text: &Option<String>) -> Option<Cow<'_, str>> {
 
 /// A package as JSON.
 pub(super) fn bytes(package: &impl Serialize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // The packages' types have string keys only, and memory takes all bytes: this does not fail.
-    let _ = serde_json::to_writer(&mut bytes, package);
-    bytes
+    #[expect(
+        clippy::expect_used,
+        reason = "the packages' types have string keys only, and a Vec takes all bytes"
+    )]
+    serde_json::to_vec(package).expect("packages are JSON")
 }
