@@ -390,11 +390,11 @@ async fn what_installers_say_of_a_package_becomes_the_number_that_the_object_has
 const FWUPD: &str = r#"
 case "$*" in
 *GetDevices)
-    echo "aa{sv} 2 3 \"DeviceId\" s \"aa11\" \"Name\" s \"a \\\"Version\\\" s \\\"9\\\"\" \"Version\" s \"$(cat @folder@/version)\"" \
-        '2 "DeviceId" s "bb22" "Version" s "1.0"'
+    echo "aa{sv} 2 4 \"DeviceId\" s \"aa11\" \"Name\" s \"a \\\"Version\\\" s \\\"9\\\"\" \"Flags\" t $(cat @folder@/flags)" \
+        "\"RequestFlags\" t 256 \"Version\" s \"$(cat @folder@/version)\"" '3 "DeviceId" s "bb22" "Flags" t 258 "Version" s "1.0"'
     ;;
 *GetHistory)
-    echo "aa{sv} 2 3 \"DeviceId\" s \"aa11\" \"Modified\" t 7 \"UpdateState\" u $(cat @folder@/update)" \
+    echo "aa{sv} 2 3 \"DeviceId\" s \"aa11\" \"Modified\" t $(cat @folder@/modified) \"UpdateState\" u $(cat @folder@/update)" \
         '3 "DeviceId" s "bb22" "Modified" t 5 "UpdateState" u 4'
     ;;
 esac
@@ -404,7 +404,8 @@ esac
 async fn what_fwupd_has_only_staged_is_no_success_before_the_next_start() {
     let bench = Bench::new().await;
     put_script(&bench, "bin/busctl", FWUPD);
-    put_script(&bench, "bin/fwupdmgr", "cp @folder@/becomes @folder@/update\n");
+    let manager = "cd @folder@; cp becomes update; cp flagged flags; cp then modified\n";
+    put_script(&bench, "bin/fwupdmgr", manager);
     let own =
         |name: &str, content: &str| files::put(&bench.gateway.path(name), content, files::PLAIN).unwrap();
     let path = project("packaging/exec/fumo.d/zz-fwupd").display().to_string();
@@ -413,15 +414,30 @@ async fn what_fwupd_has_only_staged_is_no_success_before_the_next_start() {
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     own("version", "1.2 beta");
-    own("update", "2");
-    own("becomes", "4");
+    for (name, content) in [("update", "2"), ("becomes", "4"), ("modified", "7"), ("then", "8")] {
+        own(name, content);
+    }
+    for name in ["flags", "flagged"] {
+        own(name, "4785074704744482");
+    }
     let before = "aa11=1.2_beta bb22=1.0";
     assert_eq!(back_end("current"), (0, before.to_owned()));
     assert_eq!(back_end("install file").0, 0, "it waits for a reboot");
+    assert_eq!(
+        back_end("install file").0,
+        0,
+        "it does still, by a clock that was set back to the same second"
+    );
     assert_eq!(back_end(&format!("verify '{before} '")).0, 75, "nothing has changed");
     own("version", "1.3");
     assert_eq!(back_end(&format!("verify '{before} '")).0, 0);
     own("becomes", "2");
+    own("then", "9");
+    // As fwupd 2.0 has it of its own device for tests.
+    own("flagged", "4785074704744738");
+    assert_eq!(back_end("install file").0, 0, "the device waits, which the history does not say");
+    own("then", "10");
+    own("flagged", "4785074704744482");
     assert_eq!(
         back_end("install file").0,
         40,
