@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use omadm_agent::lab::{Reply, files};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::ctl::{Said, ctl, ctl_as_wide};
 use crate::support::local::Agent;
@@ -285,13 +286,15 @@ async fn who_waits_for_another_session_is_told_which_and_whoever_is_interrupted_
     assert!(!agent.stop().await.contains("failed"));
 }
 
-/// A command that is interrupted once its session runs.
-async fn interrupted(command: tokio::process::Child) -> Said {
+/// A command that is interrupted once it follows its session.
+async fn interrupted(mut command: tokio::process::Child) -> Said {
     let id = nix::unistd::Pid::from_raw(command.id().unwrap().try_into().unwrap());
-    // It hears of interrupts when it has asked for the session, which runs.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut out = BufReader::new(command.stdout.take().unwrap());
+    // What it says of the session, it says when it hears of interrupts.
+    let mut said = String::new();
+    out.read_line(&mut said).await.unwrap();
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    out.read_to_string(&mut said).await.unwrap();
     let ended = command.wait_with_output().await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+    Said { code: ended.status.code(), out: said, err: String::from_utf8(ended.stderr).unwrap() }
 }

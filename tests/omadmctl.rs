@@ -204,7 +204,7 @@ fn what_fails_silently_has_its_place_in_what_is_read() {
     let mapping = "moid = \"urn:x\"\nroot = \"Gone\"\ninstances = [\"1\"]\n\
         [node.Word]\nget = [{ file = \"/none\" }, { file = \"/word\", map = { up = 1 } }, { file = \"/word\" }]\n\
         [node.State]\nget = [{ file = \"/word\", match = '(x)' }, { file = \"/word\", key = \"A\" }]\n\
-        [node.Kept]\ndefault = \"thirty\"\nget = [{ store = true }, { value = \"worse\" }]\nset = { store = true }\n\
+        [node.Blank]\ndefault = \"\"\n[node.Kept]\ndefault = \"thirty\"\nget = [{ store = true }, { value = \"worse\" }]\nset = { store = true }\n\
         [node.\"List/<l>\"]\nlist = { file = \"/none\", json = true }\n\
         [node.\"Wrong/<w>\"]\nlist = { file = \"/word\", json = true }\n";
     let mo = folder.path().join("gone");
@@ -216,6 +216,7 @@ fn what_fails_silently_has_its_place_in_what_is_read() {
     for line in [
         "\nWord = odd\n    /none: absent: /none: No such file or directory (os error 2)\n    /word: absent: `map` has no \"odd\"",
         "\nState: no source has a value\n    /word: absent: `match` finds nothing in \"odd\"\n    /word: A: absent: /word: no A\n",
+        "\nBlank = \"\"\n    `default`: empty\n",
         "\nKept = thirty\n",
         "\nList/\n  <l>: `list`: absent: /none: No such file",
         "\nWrong/\n  <w>: `list`: failed: /word: expected value at line 1",

@@ -244,7 +244,9 @@ impl Reading<'_> {
                 Some(default) => NodeContent::Value(Value::Text(default.clone())),
                 None => missing("kept by the agent: what a server sets"),
             };
-            return self.push(way, state, Vec::new());
+            let is_empty = matches!(&state, NodeContent::Value(value) if value.is_empty());
+            let why = is_empty.then(|| ("`default`".to_owned(), "empty".to_owned()));
+            return self.push(way, state, why.into_iter().collect());
         }
         let (client_uri, format) = (self.client_uri(way), node.properties.format);
         let default = node.properties.default_value.as_deref();
