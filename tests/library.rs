@@ -14,6 +14,7 @@ mod capabilities;
 mod cellular;
 mod devdetail;
 mod diagnostics;
+mod foreign;
 mod fumo;
 mod fumo_download;
 mod lan_devices;

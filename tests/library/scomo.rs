@@ -83,7 +83,7 @@ fn apk_and_opkg_have_inventories_as_well() {
 #[test]
 fn rpm_has_an_inventory_where_several_of_one_name_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
-    let rpm = "#!/bin/sh\ncase \"$*\" in \"--root=$OMADM_SYSROOT -qa --queryformat \"*) ;; *) exit 1 ;; esac\n\
+    let rpm = "#!/bin/sh\ncase \"$*\" in \"--dbpath=$OMADM_SYSROOT/var/lib/rpm -qa --queryformat \"*) ;; *) exit 1 ;; esac\n\
         printf 'kernel\\t6.1-1\\tx86_64\\tthe kernel\\nmeter\\t2.0-1\\tnoarch\\treads meters\\nkernel\\t6.1-2\\tx86_64\\tthe kernel\\n'\n";
     files::put(&folder.path().join("rpm"), rpm, files::PROGRAM).unwrap();
     files::put(&folder.path().join("var/lib/rpm/rpmdb.sqlite"), "", files::PLAIN).unwrap();
@@ -93,6 +93,20 @@ fn rpm_has_an_inventory_where_several_of_one_name_are_told_apart() {
     let expected = "kernel\t6.1-1\tx86_64\t20\tkernel\tthe kernel\nmeter\t2.0-1\tnoarch\t20\tmeter\treads meters\n\
         kernel-6.1-2\t6.1-2\tx86_64\t20\tkernel-6.1-2\tthe kernel\n";
     assert_eq!(listed(&output.stdout), expected);
+}
+
+/// A server takes what is not in a list for removed.
+#[test]
+fn what_can_not_be_listed_is_no_empty_list() {
+    let folder = tempfile::tempdir().unwrap();
+    files::put(&folder.path().join("rpm"), "#!/bin/sh\nexit 1\n", files::PROGRAM).unwrap();
+    // Another distribution's tool is there, with nothing in it.
+    files::put(&folder.path().join("var/lib/dpkg/status"), "", files::PLAIN).unwrap();
+    files::put(&folder.path().join("usr/lib/sysimage/rpm/rpmdb.sqlite"), "broken", files::PLAIN).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let mut list = Command::new(project("packaging/exec/scomo"));
+    let output = list.arg("list").env("OMADM_SYSROOT", folder.path()).env("PATH", path).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout), (Some(1), Vec::new()));
 }
 
 /// A list of components, as lines: identity, version, architecture, state, what it came from and summary, with tabs between.

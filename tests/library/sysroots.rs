@@ -8,12 +8,12 @@ use std::path::Path;
 use super::*;
 
 /// A machine's root folder.
-struct Machine {
+pub(super) struct Machine {
     root: tempfile::TempDir,
 }
 
 impl Machine {
-    fn with(all: &[(&str, &str)]) -> Self {
+    pub(super) fn with(all: &[(&str, &str)]) -> Self {
         let machine = Self { root: tempfile::tempdir().unwrap() };
         for (path, content) in all {
             machine.file(path, content);
@@ -21,11 +21,11 @@ impl Machine {
         machine
     }
 
-    fn file(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub(super) fn file(&self, path: &str, content: impl AsRef<[u8]>) {
         files::put(&self.root.path().join(path), content, files::PLAIN).unwrap();
     }
 
-    fn link(&self, path: &str, target: &str) {
+    pub(super) fn link(&self, path: &str, target: &str) {
         let path = self.root.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         symlink(target, path).unwrap();
@@ -35,14 +35,14 @@ impl Machine {
         std::fs::create_dir_all(self.root.path().join(path)).unwrap();
     }
 
-    fn pipe(&self, path: &str) {
+    pub(super) fn pipe(&self, path: &str) {
         let path = self.root.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     }
 
     /// All values of an object's leaves.
-    fn read(&self, object: &str) -> BTreeMap<String, String> {
+    pub(super) fn read(&self, object: &str) -> BTreeMap<String, String> {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join(object);
         files::put(&place.join(format!("{object}.toml")), mapping(object), files::PLAIN).unwrap();
@@ -58,7 +58,7 @@ impl Machine {
 
     /// What is told of these leaves; `None`: nothing.
     #[track_caller]
-    fn tells(&self, object: &str, expected: &[(&str, Option<&str>)]) {
+    pub(super) fn tells(&self, object: &str, expected: &[(&str, Option<&str>)]) {
         let read = self.read(object);
         for (path, value) in expected {
             assert_eq!(read.get(*path).map(String::as_str), *value, "{object} {path}: {read:#?}");
@@ -85,7 +85,7 @@ impl Machine {
 
     /// Whether a gateway that has busybox and nothing else lists the same.
     #[track_caller]
-    fn is_the_same_to_busybox(&self, programs: &[&[&str]]) {
+    pub(super) fn is_the_same_to_busybox(&self, programs: &[&[&str]]) {
         let tools = tempfile::tempdir().unwrap();
         let applets = Command::new("busybox")
             .arg("--list")
@@ -103,7 +103,7 @@ impl Machine {
     }
 
     /// The names of the children of a node that have values.
-    fn children(&self, object: &str, above: &str) -> Vec<String> {
+    pub(super) fn children(&self, object: &str, above: &str) -> Vec<String> {
         let below = |path: &String| Some(path.strip_prefix(above)?.split('/').next()?.to_owned());
         let mut names: Vec<String> = self.read(object).keys().filter_map(below).collect();
         names.dedup();
