@@ -172,13 +172,18 @@ async fn rauc_says_what_is_wrong_with_a_bundle_and_which_system_runs() {
             for verb in ["check", "install"] {
                 let output = rauc.back_end(verb, &bundle);
                 assert_eq!(output.status.code(), Some(code), "{way}: {verb} {bundle}: {}", said(&output));
+                assert!(
+                    way == "alone" || !said(&output).contains("Progress\": 100"),
+                    "{verb} {bundle}: {}",
+                    said(&output)
+                );
             }
         }
 
         let installed = rauc.back_end("install", &good);
         let told = said(&installed);
         assert_eq!(installed.status.code(), Some(0), "{way}: {told}");
-        assert!(told.contains("{\"Ext/Progress\": 100}\n"), "{way}: {told}");
+        assert_eq!(told.matches("{\"Ext/Progress\": 100}\n").count(), 1, "{way}: {told}");
         assert_eq!(&fs::read(bench.gateway.path("b")).unwrap()[..14], b"the new system");
         assert_eq!(written(&bench, "primary").trim(), "B");
         assert_eq!(rauc.back_end("verify", "A").status.code(), Some(1), "{way}: the old system still runs");
@@ -254,8 +259,15 @@ async fn an_installation_whose_service_ends_begins_anew_or_fails() {
     assert_eq!(written(&bench, "primary").trim(), "B");
 
     let begun = rauc.held_up(&good).await;
-    rauc.stop();
-    rauc.let_go();
+    for again in [false, true] {
+        fs::remove_file(bench.gateway.path("held")).unwrap();
+        rauc.boot("A").await;
+        if !again {
+            appears(&bench.gateway.path("held")).await;
+        }
+    }
     let output = begun.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(10), "{}", said(&output));
+    assert!(said(&output).contains("again"), "{}", said(&output));
+    fs::remove_file(bench.gateway.path("stay")).unwrap();
 }
