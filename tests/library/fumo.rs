@@ -319,6 +319,27 @@ async fn a_package_is_kept_where_the_installer_has_something_else_to_do() {
     }
 }
 
+#[tokio::test]
+async fn who_has_begun_to_install_says_how_it_ended_whoever_else_is_up_by_then() {
+    let bench = small().await;
+    let by = bench.gateway.path("sysroot/etc/omadm/fumo.d/small").display().to_string();
+    put_script(
+        &bench,
+        "sysroot/etc/omadm/fumo.d/small",
+        "[ \"$1\" != probe ] || exit 1\necho \"$1\" >>@folder@/calls\n",
+    );
+    put_script(&bench, "sysroot/etc/omadm/fumo.d/zz-other", "echo \"other $1\" >>@folder@/calls\nexit 75\n");
+    let config =
+        format!("{}OMADM_RESUMED=1\nwell_within=0\n", written(&bench, "sysroot/etc/omadm/fumo.conf"));
+    put(&bench, "etc/omadm/fumo.conf", &config);
+    for (name, content) in [("phase", "rebooting update 0"), ("before", "1"), ("by", by.as_str())] {
+        put(&bench, &format!("var/lib/omadm-fumo/{name}"), &format!("{content}\n"));
+    }
+    let (said, log) = fumo(&bench, "update", "", "");
+    assert!(said.starts_with("0\n") && said.trim_end().ends_with("State\": 100}"), "{said}{log}");
+    assert_eq!(written(&bench, "calls"), "verify\ngood\n");
+}
+
 /// What installers say of packages, in short: as SWUpdate 2022.12 and Mender 3.4 said it of packages that were made for
 /// that.
 const WORDS: [(&str, &str, &str, i32, i32); 16] = [
