@@ -36,9 +36,10 @@ def built_in(bench):
     assert disks["vda"] == (None, 3 << 30), disks
     assert disks["nvme0n1"] == ("QEMU NVMe Ctrl", 64 << 20), disks
     assert disks["mmcblk0"] == ("QEMU!", 32 << 20), disks
-    (sensor,) = system["Sensors"].values()
+    (sensor,) = (sensor for sensor in system["Sensors"].values() if "Celsius" in sensor)
     celsius = int(machine.run("sh", "-c", "cat /sys/class/nvme/nvme0/hwmon*/temp1_input"))
     assert (sensor["Name"], sensor["Celsius"]) == ("Composite", celsius / 1000), sensor
+    assert sensor["Temperatures"]["1"] == {"Label": "Composite", "Celsius": celsius / 1000}, sensor
     (dog,) = system["Watchdogs"].values()
     assert dog == {"Name": "i6300ESB timer", "Active": False, "Timeout": 30, "Reset": False}, dog
     assert set(system["Storage"]) == {"%2F"}, system["Storage"]
