@@ -44,6 +44,20 @@ fn a_change_is_kept_if_it_is_confirmed_or_a_session_goes_over_it_and_else_what_w
     assert_eq!(lines.collect::<Vec<_>>(), EXPECTED, "{told}");
 }
 
+/// What is left of a profile of systemd-networkd, in `wan_networkd.sh`: what is refused leaves nothing, a change takes the place
+/// of what it changes alone, and is in `/run` until it is kept.
+const OF_NETWORKD: &str = include_str!("wan_networkd.txt");
+
+#[test]
+fn a_change_of_networkd_s_is_kept_or_leaves_nothing_and_changes_no_more_than_it_says() {
+    let machine = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.arg(project("tests/library/wan_networkd.sh")).arg(project("packaging/exec/wan")).arg(machine.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, OF_NETWORKD, "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn profiles_are_read_by_what_network_manager_calls_them() {
     let folder = tempfile::tempdir().unwrap();
