@@ -1,12 +1,10 @@
 """The gateway is set up, and says what it is."""
 
-import time
-
 from bench import DEB, SERVICE
-from manager import Manager
 from gateway.register import check
 from machine import wait
-from server import MACHINE_V4, SECRET
+from manager import BOOT_ID, Manager, recover
+from server import SECRET
 
 # Objects that are there because what they are for is installed; lawmo comes when somebody says what a lock is.
 SERVED = {
@@ -14,20 +12,6 @@ SERVED = {
     *(f"urn:x-omadm:mo:{name}:1.0" for name in
       ("capabilities", "cellular", "diagnostics", "lan-devices", "links", "services", "system", "wan")),
 }  # fmt: skip
-
-# systemd-nspawn puts the machine's own boot id over the kernel's: in a /proc of its own the agent would see the latter.
-BOOT_ID = "[Service]\nProtectProc=default\nProtectKernelTunables=no\nProtectControlGroups=no\n"
-
-
-def recover(bench):
-    """Waits for what a failed check has left under way, and finds where the gateway is."""
-    machine, manager = bench.machine, bench.manager
-    requests = lambda: machine.run("systemctl", "list-units", "--plain", "--no-legend", "--state=active,activating", "omadm-exec@*")  # noqa: E731
-    wait(lambda: not requests(), 200)
-    addresses = machine.run("ip", "-4", "-o", "address", "show", "dev", "eth0").split()
-    manager.address = next((held.split("/")[0] for held in addresses if held.startswith("192.0.2.")), MACHINE_V4)
-    time.sleep(5)
-    manager.forget()
 
 
 @check

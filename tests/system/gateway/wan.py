@@ -6,18 +6,7 @@ import time
 
 from gateway.register import check
 from machine import wait
-
-WAN = "urn:x-omadm:mo:wan:1.0/1"
-APPLY, TRIAL = f"{WAN}/Operations/Apply", "urn:x-omadm:at:wan:1.0:Trial"
-ENDED = "urn:x-omadm:at:exec:1.0:OperationComplete"
-EMPTY = {"Profile": "", "Type": "", "APN": "", "AuthName": "", "AuthSecret": "", "SSID": "", "Key": "", "Within": 180, "Confirm": "session",
-         "IPv4": {"Method": "", "Address": "", "Gateway": "", "DNS": ""}}  # fmt: skip
-
-
-def change(bench, **values):
-    """Writes what is to be changed, and applies it."""
-    manager = bench.manager
-    assert manager.statuses(manager.write(f"{WAN}/Change", EMPTY | values), ["EXEC", APPLY]) == [200, 202]
+from trials import APPLY, ENDED, TRIAL, WAN, change, goes_to, held, kept
 
 
 def profile(bench, name, *fields):
@@ -26,10 +15,6 @@ def profile(bench, name, *fields):
         "nmcli", "--terse", "--escape", "no", "--show-secrets", "--get-values", ",".join(fields), "connection", "show", name, check=False
     )
     return said.splitlines()
-
-
-def held(bench):
-    return [line.split()[3] for line in bench.machine.run("ip", "-4", "-o", "address", "show", "dev", "eth0").splitlines()]
 
 
 @check
@@ -89,27 +74,15 @@ def wrong_address(bench):
     assert not machine.run("ls", "/var/lib/omadm-wan")
 
 
-def goes_to(bench, address, confirm):
-    """Changes the address, and waits until the server is told from there that it is on trial."""
-    manager = bench.manager
-    settings = {"Method": "manual", "Address": f"{address}/24", "Gateway": "192.0.2.1", "DNS": ""}
-    change(bench, Profile="uplink", IPv4=settings, Within=90, Confirm=confirm)
-    kind, source, _ = manager.alert(60)
-    assert (kind, source) == (TRIAL, f"{WAN}/State")
-    assert manager.packages[-1].connection[0].endswith(address), manager.packages[-1].connection
-    manager.address = address
-
-
 def is_kept(bench, address):
-    assert bench.manager.alert(60) == (ENDED, APPLY, 200)
-    assert bench.manager.get(f"{WAN}/State") == "idle"
-    assert (held(bench), profile(bench, "uplink", "ipv4.addresses")) == ([f"{address}/24"], [f"{address}/24"])
+    kept(bench, address)
+    assert profile(bench, "uplink", "ipv4.addresses") == [f"{address}/24"]
 
 
 @check
 def right_address(bench):
     """an address with which the server is reached is told of from there, and kept by that session"""
-    goes_to(bench, "192.0.2.22", "session")
+    goes_to(bench, "uplink", "192.0.2.22", "session")
     is_kept(bench, "192.0.2.22")
     # Who does not know that yet confirms it all the same.
     assert bench.manager.statuses(["EXEC", f"{WAN}/Operations/Confirm"]) == [200]
@@ -119,7 +92,7 @@ def right_address(bench):
 def confirmed_address(bench):
     """where the server wants to say so itself, no session keeps an address, and its Confirm does"""
     manager = bench.manager
-    goes_to(bench, "192.0.2.23", "server")
+    goes_to(bench, "uplink", "192.0.2.23", "server")
     time.sleep(20)
     assert manager.get(f"{WAN}/State") == "trial"
     assert manager.statuses(["EXEC", f"{WAN}/Operations/Confirm"]) == [200]
