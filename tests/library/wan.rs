@@ -52,7 +52,10 @@ const OF_NETWORKD: &str = include_str!("wan_networkd.txt");
 fn a_change_of_networkd_s_is_kept_or_leaves_nothing_and_changes_no_more_than_it_says() {
     let machine = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
-    command.arg(project("tests/library/wan_networkd.sh")).arg(project("packaging/exec/wan")).arg(machine.path());
+    command
+        .arg(project("tests/library/wan_networkd.sh"))
+        .arg(project("packaging/exec/wan"))
+        .arg(machine.path());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(said, OF_NETWORKD, "{}", String::from_utf8_lossy(&output.stderr));
