@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
+use crate::support::LIMIT;
 use crate::support::helper::{AGENT, Listening, exec, last, level, put, signal};
 
 /// Whether a user who connects, and sends nothing, is let in.
@@ -160,17 +161,20 @@ async fn what_is_no_socket_is_left_as_it_is() {
     listening.child.kill().unwrap();
     listening.child.wait().unwrap();
     std::fs::remove_file(listening.socket()).unwrap();
-    let is_refused = |what: &str| {
-        let second = listening.another().output().unwrap();
+    let is_refused = async |what: &str| {
+        // One that listens would never end.
+        let mut second = tokio::process::Command::from(listening.another());
+        let second = tokio::time::timeout(LIMIT, second.stderr(Stdio::piped()).kill_on_drop(true).output());
+        let second = second.await.unwrap_or_else(|_| panic!("it listens in place of {what}")).unwrap();
         let said = String::from_utf8(second.stderr).unwrap();
         let why = format!("{} is no socket: it is left as it is", listening.socket().display());
         assert!(second.status.code() == Some(1) && said.contains(&why), "{what}: {said}");
     };
     put(&listening.socket(), "precious");
-    is_refused("a file");
+    is_refused("a file").await;
     assert_eq!(listening.said("socket"), "precious");
     std::fs::remove_file(listening.socket()).unwrap();
     std::os::unix::fs::symlink("gate", listening.socket()).unwrap();
-    is_refused("a link");
+    is_refused("a link").await;
     assert!(listening.socket().is_symlink());
 }
