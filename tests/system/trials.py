@@ -17,11 +17,11 @@ def held(bench):
     return [line.split()[3] for line in bench.machine.run("ip", "-4", "-o", "address", "show", "dev", "eth0").splitlines()]
 
 
-def goes_to(bench, profile, address, confirm, within=90):
+def goes_to(bench, profile, address, confirm):
     """Changes the address, and waits until the server is told from there that it is on trial."""
     manager = bench.manager
     settings = {"Method": "manual", "Address": f"{address}/24", "Gateway": "192.0.2.1", "DNS": ""}
-    change(bench, Profile=profile, IPv4=settings, Within=within, Confirm=confirm)
+    change(bench, Profile=profile, IPv4=settings, Within=90, Confirm=confirm)
     kind, source, _ = manager.alert(60)
     assert (kind, source) == (TRIAL, f"{WAN}/State")
     assert manager.packages[-1].connection[0].endswith(address), manager.packages[-1].connection
