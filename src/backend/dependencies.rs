@@ -106,6 +106,11 @@ impl Dependencies {
                 WatchEntry::File(path) => self.file(path, context),
                 WatchEntry::Folder(path) => self.folders.extend(below(path, context)),
                 WatchEntry::Neighbours => drop(self.kernel.insert(KernelTopic::Neighbours)),
+                WatchEntry::Devices if context.machine.sysroot == Path::new("/") => {
+                    self.kernel.insert(KernelTopic::Devices);
+                }
+                // Of another machine's, nobody tells.
+                WatchEntry::Devices => self.others = true,
                 WatchEntry::Object(object) => self.signal(object, None, true, context),
             }
         }

@@ -105,6 +105,8 @@ pub enum WatchEntry {
     Folder(String),
     /// Neighbours in the network, as the kernel knows them.
     Neighbours,
+    /// Devices of the machine that come and go, as the kernel tells.
+    Devices,
     /// A D-Bus object, by its name in the mapping: its properties' signals tell.
     Object(String),
 }

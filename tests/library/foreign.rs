@@ -166,3 +166,37 @@ fn links_of_folders_lead_where_they_do_on_that_machine() {
     );
     machine.is_the_same_to_busybox(&[&["links"], &["capabilities"]]);
 }
+
+#[test]
+fn serial_ports_that_are_not_there_are_none() {
+    let board = Machine::with(&[
+        ("sys/devices/pnp0/00:01/uevent", "DRIVER=serial\nPNP_ID=PNP0501\n"),
+        ("sys/devices/pnp0/00:01/tty/ttyS0/type", "4\n"),
+        ("sys/devices/platform/serial8250/uevent", "DRIVER=serial8250\nMODALIAS=platform:serial8250\n"),
+        ("sys/devices/platform/serial8250/tty/ttyS1/type", "0\n"),
+        ("sys/devices/platform/serial8250/tty/ttyS2/line", "2\n"),
+        ("sys/class/tty/ttyACM0/device/uevent", "DEVTYPE=usb_interface\nDRIVER=cdc_acm\n"),
+        ("sys/class/tty/ttyGS0/device/uevent", ""),
+        ("sys/class/tty/tty1/dev", "4:1\n"),
+    ]);
+    for (tty, folder, device) in [
+        ("ttyS0", "pnp0/00:01", "../../../00:01"),
+        ("ttyS1", "platform/serial8250", "../../../serial8250"),
+        // Its type is root's only: that it isn't there can't be told.
+        ("ttyS2", "platform/serial8250", "../../../serial8250"),
+    ] {
+        board.link(&format!("sys/class/tty/{tty}"), &format!("../../devices/{folder}/tty/{tty}"));
+        board.link(&format!("sys/devices/{folder}/tty/{tty}/device"), device);
+    }
+    board.link("sys/class/tty/ttyS9", "ttyS9");
+    board.tells(
+        "lan-devices",
+        &[
+            ("Serial/ttyS0/Driver", Some("serial")),
+            ("Serial/ttyS1/Driver", None),
+            ("Serial/ttyS2/Driver", Some("serial8250")),
+            ("Serial/ttyACM0/Driver", Some("cdc_acm")),
+        ],
+    );
+    board.is_the_same_to_busybox(&[&["lan-devices", "serial"]]);
+}

@@ -178,7 +178,10 @@ async fn a_serial_port_that_comes_is_told_of() {
     let agent = bench.start().await;
     assert_eq!(DEVICES.read(&bench, &agent).await["Serial"]["ttyS0"]["Driver"], "serial8250");
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    put(&bench, &uevent("ttyUSB0"), "DRIVER=ftdi_sio\n");
+    // As a whole, as the kernel does it.
+    put(&bench, "ttyUSB0/device/uevent", "DRIVER=ftdi_sio\n");
+    let place = |path: &str| bench.gateway.path(&format!("sysroot/{path}"));
+    std::fs::rename(place("ttyUSB0"), place("sys/class/tty/ttyUSB0")).unwrap();
     let alert = told(&bench, &agent, 1).await;
     assert_eq!(alert["AlertType"], "urn:x-omadm:at:lan-devices:1.0:SerialCome", "{alert}");
     assert_eq!(alert["SourceURI"], format!("{}/1/Serial/ttyUSB0", DEVICES.moid), "{alert}");

@@ -28,8 +28,9 @@ pub(super) fn watch(
         entries.push(match entry.as_str() {
             "neighbours" => WatchEntry::Neighbours,
             name if objects.contains(name) => WatchEntry::Object(entry),
+            "devices" => WatchEntry::Devices,
             path if !path.starts_with('/') || path.contains(['*', '{']) => {
-                let why = format!("expected an absolute path, one that ends with / for a folder, \"neighbours\", or the name of an [object.NAME]; found {path:?}");
+                let why = format!("expected an absolute path, one that ends with / for a folder, \"neighbours\", \"devices\", or the name of an [object.NAME]; found {path:?}");
                 reader.problem("watch", why);
                 continue;
             }
