@@ -178,9 +178,15 @@ fn serial_ports_that_are_not_there_are_none() {
         ("sys/class/tty/ttyACM0/device/uevent", "DEVTYPE=usb_interface\nDRIVER=cdc_acm\n"),
         ("sys/class/tty/ttyGS0/device/uevent", ""),
         ("sys/class/tty/tty1/dev", "4:1\n"),
+        // As of Linux 6.5.
+        ("sys/devices/platform/soc/serial0/uevent", "DRIVER=uart-pl011\n"),
+        ("sys/devices/platform/soc/serial0/serial0:0/uevent", "DEVTYPE=ctrl\nDRIVER=ctrl\n"),
+        ("sys/devices/platform/soc/serial0/serial0:0/serial0:0.0/uevent", "DEVTYPE=port\nDRIVER=port\n"),
+        ("sys/devices/platform/soc/serial0/serial0:0/serial0:0.0/tty/ttyAMA0/type", "32\n"),
     ]);
     for (tty, folder, device) in [
         ("ttyS0", "pnp0/00:01", "../../../00:01"),
+        ("ttyAMA0", "platform/soc/serial0/serial0:0/serial0:0.0", "../../../serial0:0.0"),
         ("ttyS1", "platform/serial8250", "../../../serial8250"),
         // Its type is root's only: that it isn't there can't be told.
         ("ttyS2", "platform/serial8250", "../../../serial8250"),
@@ -196,6 +202,7 @@ fn serial_ports_that_are_not_there_are_none() {
             ("Serial/ttyS1/Driver", None),
             ("Serial/ttyS2/Driver", Some("serial8250")),
             ("Serial/ttyACM0/Driver", Some("cdc_acm")),
+            ("Serial/ttyAMA0/Driver", Some("uart-pl011")),
         ],
     );
     board.is_the_same_to_busybox(&[&["lan-devices", "serial"]]);
