@@ -26,7 +26,7 @@ END
 # A Reject after a session is waited for less long.
 wan=/run/bin/wan
 cp -r "${1%/*}/wan.d" /run/bin/
-sed 's/^reject_within=10/reject_within=4/' "$1" >$wan
+sed 's/^reject_within=10/reject_within=8/' "$1" >$wan
 # When the link was about to go up.
 cat >/run/bin/nmcli <<'END'
 #!/bin/sh

@@ -154,6 +154,23 @@ on_trial
 kill -9 $applied
 "$wan" expire 2>/dev/null
 echo "expired $? $(left)"
+# Reject waits for none that is dead.
+rm "$root/said"
+begin & applied=$!
+on_trial
+kill -9 $applied
+"$wan" reject 2>/dev/null
+echo "rejected $? $(left)"
+# What somebody has gone back from by hand is not kept.
+rm "$root/said"
+begin & applied=$!
+on_trial
+rm "$run"/0-omadm-*
+networkctl reconfigure 2
+"$wan" confirm 2>/dev/null
+confirmed=$?
+wait $applied
+echo "by hand $? $confirmed $(left)"
 touch "$root/dhcp"
 kept 20-wan auto '' '' '' 60
 echo "auto $?"
