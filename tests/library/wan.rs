@@ -4,11 +4,12 @@ use super::*;
 
 /// What happens to an address, in `wan.sh`: kept when it is confirmed, or a session goes well over it; else back to what was before, be it that nobody
 /// confirms, that it is refused, or that the power fails in the middle. Secrets are nowhere but in the profile.
-const EXPECTED: [&str; 19] = [
+const EXPECTED: [&str; 21] = [
     "before 192.0.2.2/24",
     "trial 192.0.2.9/24",
     "confirm 0",
     "apply 0 192.0.2.9/24 ",
+    "said idle trial idle",
     "unconfirmed 1 192.0.2.9/24",
     "late 3 192.0.2.9/24",
     "wrong 1 192.0.2.9/24",
@@ -17,6 +18,7 @@ const EXPECTED: [&str; 19] = [
     "unknown 4",
     "nothing 4",
     "session 0 192.0.2.10/24 kept",
+    "told 0",
     "again 0",
     "asked 3 192.0.2.10/24",
     "rejected 3 192.0.2.10/24 1",

@@ -23,10 +23,10 @@ cat >/run/bin/busctl <<'END'
 case " $* " in *' org.omadm.Agent1 '*) exec cat /run/servers ;; esac
 exec /usr/bin/busctl "$@"
 END
-# A Reject after a session is waited for less long.
+# A Reject after a session is waited for less long, and what is told within a minute not at all.
 wan=/run/bin/wan
 cp -r "${1%/*}/wan.d" /run/bin/
-sed 's/^reject_within=10/reject_within=8/' "$1" >$wan
+sed 's/^reject_within=10/reject_within=8/; s/^tell_within=65/tell_within=0/' "$1" >$wan
 # When the link was about to go up.
 cat >/run/bin/nmcli <<'END'
 #!/bin/sh
@@ -52,6 +52,8 @@ echo "trial $(address)"
 echo "confirm $?"
 wait $applied
 echo "apply $? $(address) $(ls /var/lib/omadm-wan)"
+# Who is killed has not said that its trial is over: the next one does.
+echo "said $(sed 's/.*: "//; s/".*//' /run/said | paste -sd ' ' -)"
 rm /run/said
 # What goes back while a Confirm waits is not confirmed.
 setsid sh -c 'exec "$0" apply -- uplink "" "" "" "" "" 192.0.2.6/24 "" "" 60 session 3>/run/said' "$wan" & applied=$!
@@ -98,6 +100,9 @@ done
 servers completed "$goes" "$ended" '2 s "br0" s "near"'
 wait $applied
 echo "session $? $(address) $(ls /var/lib/omadm-wan)"
+# The power fails before that is told.
+OMADM_RESUMED=1 apply uplink 192.0.2.10/24 60
+echo "told $?"
 "$wan" confirm
 echo "again $?"
 apply uplink 192.0.2.11/24 4 server

@@ -86,7 +86,7 @@ apply() {
 }
 # In a process of its own, which can be killed.
 begin() { exec setsid "$wan" apply -- 20-wan '' '' '' '' '' '' 192.0.2.251 '' 60 session 3>"$root/said" 2>/dev/null </dev/null; }
-on_trial() { until grep -q 'trial\|idle' "$root/said"; do sleep 0.1; done 2>/dev/null; }
+on_trial() { until grep -q trial "$root/said" || ! kill -0 $applied; do sleep 0.1; done 2>/dev/null; }
 kept() {
     rm -f "$root/said"
     apply "$@" & applied=$!
@@ -171,6 +171,15 @@ networkctl reconfigure 2
 confirmed=$?
 wait $applied
 echo "by hand $? $confirmed $(left)"
+# An answer that a full disk has cut off says nothing.
+rm "$root/said"
+begin & applied=$!
+on_trial
+: >"$root/var/lib/omadm-wan/answer"
+sleep 2
+"$wan" confirm
+wait $applied
+echo "half $?"
 touch "$root/dhcp"
 kept 20-wan auto '' '' '' 60
 echo "auto $?"
