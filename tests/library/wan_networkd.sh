@@ -184,6 +184,8 @@ touch "$root/dhcp"
 kept 20-wan auto '' '' '' 60
 echo "auto $?"
 grep -v '^#' "$root$(in_effect)"
+# A port of a switch chip is told like one of a card.
+echo DEVTYPE=dsa >"$root/sys/class/net/eth0/uevent"
 "$wan" list | sed 's/,"/\n  "/g'
 # A second link of the same profile.
 link wifi 3 etc/systemd/network/20-wan.network configured routable
