@@ -47,9 +47,15 @@ impl Environment {
     /// Whether root, who checks by hand, reads what the agent's user can't: `bits` is what that needs. Owner and mode tell;
     /// which groups the user is in besides its own is not known here, but it is not root's.
     pub(crate) fn is_kept(&self, metadata: &Metadata, bits: u32) -> bool {
-        let (is_checked_by_itself, mode) = (self.uid == geteuid().as_raw(), metadata.mode());
-        let by_group = (metadata.gid() == self.gid || metadata.gid() != 0) && mode >> 3 & bits == bits;
-        !is_checked_by_itself && metadata.uid() != self.uid && mode & bits != bits && !by_group
+        let may = |shift: u32| metadata.mode() >> shift & bits == bits;
+        // As the kernel does: who is the owner, or in the group, has no more than those may.
+        let is_read = match (metadata.uid() == self.uid, metadata.gid() == self.gid) {
+            _ if self.uid == 0 => true,
+            (true, _) => may(6),
+            (false, true) => may(3),
+            (false, false) => may(0) || metadata.gid() != 0 && may(3),
+        };
+        !is_read
     }
 }
 
@@ -96,7 +102,11 @@ mod tests {
         assert!(is_kept(0o600, &agent) && !is_kept(0o604, &agent));
         // The agent is not in root's group, and may be in any other.
         assert_eq!(is_kept(0o640, &agent), own.gid() == 0);
+        let of_group = Environment { gid: own.gid(), ..agent.clone() };
+        assert!(is_kept(0o604, &of_group) && !is_kept(0o640, &of_group));
         let itself = Environment { uid: own.uid(), ..agent };
-        assert!(!is_kept(0o600, &itself), "who checks has read it");
+        // Who is root reads all.
+        assert_eq!(is_kept(0o044, &itself), own.uid() != 0);
+        assert!(!is_kept(0o400, &itself) && !is_kept(0o600, &itself));
     }
 }

@@ -68,7 +68,10 @@ fn what_root_alone_reads_is_told_to_root_who_checks_it() {
         assert_eq!(matches!(file.public(&agent), Err(SecretError::Kept { .. })), is_kept, "{mode:o}");
     }
     let (_folder, file, environment) = secret(b"s", 0o604);
-    assert!(file.public(&Environment { uid: 4711, ..environment }).is_ok(), "a certificate is everybody's");
+    let agent = Environment { uid: 4711, gid: environment.gid + 1, ..environment };
+    assert!(file.public(&agent).is_ok(), "a certificate is everybody's");
+    let of_group = Environment { gid: agent.gid - 1, ..agent };
+    assert!(file.public(&of_group).is_err(), "but not of who is in a group that may not read it");
 }
 
 #[test]
